@@ -1,0 +1,71 @@
+# make tune and make test set everything up themselves; nothing but python3 (3.11 to 3.13) and make is needed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Bytecode is compiled at set-up: importing TensorFlow without it takes about twice as long.
+INSTALL := $(PIP) install --compile --constraint constraints.txt
+ARGS ?=
+
+.PHONY: help tune test test-slow check format board predict report bench bench-full setup clean
+
+help: ## list what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+tune: $(VENV)/ready ## search; options in ARGS="--data mnist --folds 5"
+	@$(BIN)/python -m tuner_app.tune $(ARGS)
+
+predict: $(VENV)/ready ## predict with the newest model; options in ARGS
+	@$(BIN)/python -m tuner_app.predict $(ARGS)
+
+report: $(VENV)/ready ## write the report of the newest search
+	@$(BIN)/python -m tuner_app.report $(ARGS)
+
+board: $(VENV)/ready ## TensorBoard on all searches
+	@$(BIN)/tensorboard --logdir logs $(ARGS)
+
+test: $(VENV)/ready-to-test check ## format, lint, types, and the tests that take about two minutes
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(VENV)/ready-to-test ## the tests that take minutes
+	@$(BIN)/python -m pytest -m slow $(ARGS)
+
+check: $(VENV)/ready-to-test ## format, lint and types alone
+	@$(BIN)/ruff format --quiet --check .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy --no-error-summary
+
+format: $(VENV)/ready-to-test ## put format and imports right
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+bench: $(VENV)/ready-to-bench ## measure against scikit-learn with SciKeras and against Keras Tuner (about half an hour)
+	@$(BIN)/python benchmarks/bench.py $(ARGS)
+
+bench-full: $(VENV)/ready-to-bench ## the tutorial's whole search, each contender once (over an hour)
+	@$(BIN)/python benchmarks/bench.py full $(ARGS)
+
+setup: $(VENV)/ready ## only set up
+
+clean: ## remove the environment; searches stay
+	rm -rf $(VENV) build *.egg-info
+
+$(VENV)/bin/python:
+	@echo "Setting up $(VENV) (a few minutes, once) ..."
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "tuner_app needs Python 3.11 to 3.13, but $(PYTHON) is %d.%d. Use make PYTHON=python3.12 ..." % v)'
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/ready: $(VENV)/bin/python pyproject.toml constraints.txt
+	@$(PIP) install --compile --upgrade 'pip>=25.1'
+	@$(INSTALL) --editable .
+	@$(BIN)/python -m compileall -q tuner_app
+	@touch $@
+
+$(VENV)/ready-to-test: $(VENV)/ready
+	@$(INSTALL) --group test
+	@touch $@
+
+$(VENV)/ready-to-bench: $(VENV)/ready
+	@$(INSTALL) --group bench
+	@touch $@

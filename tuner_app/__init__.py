@@ -1,0 +1,45 @@
+"""Cross-validated hyperparameter search for Keras.
+
+    from tuner_app import GridSearchCV
+
+    tuner = GridSearchCV(hypermodel, objective="val_accuracy", cv=3, seed=0, directory="logs", project_name="digits")
+    tuner.search(x, y, epochs=15, batch_size=64)
+    tuner.best_params_, tuner.best_score_, tuner.cv_results_
+
+Names are imported when they are first used, so that `import tuner_app` is quick.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tuner_app.data import Dataset, load_dataset
+    from tuner_app.hypermodels import DenseHyperModel
+    from tuner_app.tuner import GridSearchCV
+
+__version__ = "0.1.0"
+__all__ = ["Dataset", "DenseHyperModel", "GridSearchCV", "__version__", "load_dataset"]
+
+_HOMES = {
+    "Dataset": "tuner_app.data",
+    "DenseHyperModel": "tuner_app.hypermodels",
+    "GridSearchCV": "tuner_app.tuner",
+    "load_dataset": "tuner_app.data",
+}
+_NEED_TENSORFLOW = ("DenseHyperModel", "GridSearchCV")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _NEED_TENSORFLOW:
+        from tuner_app.runtime import import_tensorflow_quietly
+
+        import_tensorflow_quietly()
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,63 @@
+"""The one place where an error becomes a line on the screen and an exit code.
+
+    0     done
+    1     a TunerAppError, or out of memory: one line on stderr
+    2     argparse refused the command line
+    130   Ctrl-C (128 + the number of the signal; 143 for SIGTERM)
+    141   the reader of our output went away (`... | head`)
+
+Anything else is a bug, and a bug shows its traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from tuner_app.errors import SearchInterrupted, TunerAppError
+
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+
+
+def run(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] | None = None) -> int:
+    """Call a command's `main` and answer with its exit code.
+
+    Args:
+        main: Takes the arguments, returns an exit code; None is 0.
+        argv: The arguments without the program's name; None takes them from `sys.argv`.
+
+    Returns:
+        The exit code, for `sys.exit`.
+
+    Raises:
+        SystemExit: From argparse: 0 after `--help`, 2 for a command line that it refuses.
+    """
+    try:
+        code = main(argv)
+        sys.stdout.flush()
+    except TunerAppError as error:
+        return _fail(f"error: {error}", 1)
+    except MemoryError as error:
+        return _fail(f"error: Out of memory. {error} Close other programs, or take fewer rows or a smaller model.", 1)
+    except SearchInterrupted as error:
+        return _fail(str(error), 128 + error.signal_number)
+    except KeyboardInterrupt:
+        return _fail("Interrupted.", _INTERRUPTED)
+    except BrokenPipeError:
+        return _quiet_broken_pipe()
+    return code or 0
+
+
+def _fail(message: str, code: int) -> int:
+    print(" ".join(part.strip() for part in message.splitlines() if part.strip()), file=sys.stderr)
+    return code
+
+
+def _quiet_broken_pipe() -> int:
+    """Send the rest of the output nowhere, or Python complains once more when it flushes at its end."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)
+    return _BROKEN_PIPE

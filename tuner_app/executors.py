@@ -1,0 +1,91 @@
+"""Runs fold tasks side by side, in threads, and gives back what came of them.
+
+Threads, because a compiled epoch releases Python's lock: one copy of the data, nothing is pickled, and
+hypermodels from a notebook or a lambda work. Each task gets a thread of its own: Keras keeps its global
+state (layer names, the seed generator) per thread, so every fit starts from the same clean state.
+"""
+
+from __future__ import annotations
+
+import abc
+import os
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from tuner_app.errors import InputError
+from tuner_app.folds import FoldTask
+
+Work = Callable[[FoldTask], Any]
+Outcome = tuple[FoldTask, Any, BaseException | None]
+
+
+class Executor(abc.ABC):
+    """Runs tasks; the search submits them and waits for outcomes, in any order.
+
+    Attributes:
+        n_jobs: How many tasks run side by side.
+    """
+
+    n_jobs: int
+
+    @abc.abstractmethod
+    def submit(self, work: Work, task: FoldTask) -> None:
+        """Start a task. The caller keeps at most `n_jobs` running."""
+
+    @abc.abstractmethod
+    def wait(self, seconds: float) -> Outcome | None:
+        """Wait for any running task: the task, its result, and the exception that it ended with (or None).
+
+        Args:
+            seconds: After which None is the answer.
+        """
+
+
+class ThreadExecutor(Executor):
+    """One thread a task.
+
+    Args:
+        n_jobs: How many tasks run side by side; None or -1 is the number of cores.
+
+    Raises:
+        InputError: `n_jobs` is 0, below -1, or no whole number.
+    """
+
+    def __init__(self, n_jobs: int | None = None) -> None:
+        self.n_jobs = count_jobs(n_jobs)
+        self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+
+    def submit(self, work: Work, task: FoldTask) -> None:
+        """Start a task in a new thread, which dies with the process."""
+        name = f"trial {task.trial_id} fold {task.fold}"
+        threading.Thread(target=self._run, args=(work, task), name=name, daemon=True).start()
+
+    def wait(self, seconds: float) -> Outcome | None:
+        """Wait for any running task, at most so many seconds."""
+        try:
+            return self._outcomes.get(timeout=seconds)
+        except queue.Empty:
+            return None
+
+    def _run(self, work: Work, task: FoldTask) -> None:
+        try:
+            result = work(task)
+        except BaseException as error:  # handed over to the waiting thread, whatever it is
+            self._outcomes.put((task, None, error))
+        else:
+            self._outcomes.put((task, result, None))
+
+
+def count_jobs(n_jobs: int | None) -> int:
+    """The number of tasks side by side that `n_jobs` means on this machine.
+
+    Raises:
+        InputError: `n_jobs` is 0, below -1, or no whole number.
+    """
+    if n_jobs is None or n_jobs == -1:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs < 1:
+        raise InputError(f"n_jobs must be a whole number from 1, or -1 for all cores. Received: {n_jobs!r}.")
+    return n_jobs

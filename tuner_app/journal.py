@@ -1,0 +1,210 @@
+"""The journal: each finished fold as a JSON file of its own, and a whole search read back from disk.
+
+Owns how a record becomes a file and how a file is trusted again. A file is believed when its
+checksum fits and it belongs to the search that is asked for; anything else is set aside under
+another name, reported, and its fold is trained again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import math
+import pathlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tuner_app.errors import ProjectError
+from tuner_app.project import Project, digest, read_json, write_whole
+from tuner_app.results import Candidate, FoldResult, ScoreRule
+
+logger = logging.getLogger(__name__)
+
+_FIELDS = {field.name for field in dataclasses.fields(FoldResult)}
+_NUMBERS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+class DamagedRecordError(ProjectError):
+    """A file in the journal's place is not a record that this search wrote."""
+
+
+def encode(result: FoldResult, search_id: str) -> str:
+    """A record as JSON text.
+
+    Args:
+        result: The finished fit.
+        search_id: What ties it to its search (`search.json` holds the same).
+    """
+    record = _pack(dataclasses.asdict(result))
+    return json.dumps({"search_id": search_id, "checksum": digest(record), "record": record}, allow_nan=False) + "\n"
+
+
+def decode(text: str, search_id: str | None = None) -> FoldResult:
+    """A record back from JSON text.
+
+    Args:
+        text: What `encode` made.
+        search_id: The search it must belong to; None accepts any.
+
+    Raises:
+        DamagedRecordError: It is truncated, changed, or of another search.
+    """
+    try:
+        content = json.loads(text)
+        record, checksum, owner = content["record"], content["checksum"], content["search_id"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DamagedRecordError(f"it is no whole record ({error!r})") from error
+    if not isinstance(record, dict) or digest(record) != checksum:
+        raise DamagedRecordError("its content does not fit its checksum")
+    if search_id is not None and owner != search_id:
+        raise DamagedRecordError("it belongs to another search")
+    if set(record) != _FIELDS:
+        raise DamagedRecordError(f"its fields are {sorted(record)}, not {sorted(_FIELDS)}")
+    return FoldResult(**_unpack(record))
+
+
+class Journal:
+    """The finished folds of one search.
+
+    Args:
+        project: Where the files lie.
+        search_id: The search that the files belong to.
+    """
+
+    def __init__(self, project: Project, search_id: str) -> None:
+        self.project = project
+        self.search_id = search_id
+
+    def write(self, result: FoldResult) -> None:
+        """Put a record on disk, whole, before anything else counts on it.
+
+        Raises:
+            ProjectError: The disk is full or the folder cannot be written.
+        """
+        path = self.project.fold_file(result.trial_id, result.fold, result.execution)
+        write_whole(path, encode(result, self.search_id))
+
+    def read(self) -> list[FoldResult]:
+        """All good records; a damaged or foreign file is set aside and reported."""
+        return [result for _, result in self._read_files()]
+
+    def _read_files(self) -> Iterator[tuple[pathlib.Path, FoldResult]]:
+        for path in sorted(self.project.path.glob("trial_*/fold_*.json")):
+            try:
+                result = decode(path.read_text(encoding="utf-8"), self.search_id)
+                if path != self.project.fold_file(result.trial_id, result.fold, result.execution):
+                    raise DamagedRecordError("it lies in the place of another fold")
+            except (DamagedRecordError, OSError, UnicodeDecodeError) as error:
+                set_aside(path, str(error))
+            else:
+                yield path, result
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchRecord:
+    """A search as it lies on disk, for everything that reads results after the fact.
+
+    Attributes:
+        project: The folder.
+        description: The content of `search.json`.
+        candidates: The candidates with at least one finished fold, by trial id.
+        rule: The score rule of the search.
+        n_splits: The number of folds.
+        executions: The repetitions per fold.
+    """
+
+    project: Project
+    description: dict[str, Any]
+    candidates: tuple[Candidate, ...]
+    rule: ScoreRule
+    n_splits: int
+    executions: int
+
+    @property
+    def finished(self) -> tuple[Candidate, ...]:
+        """The candidates of which every fold is done."""
+        whole = self.n_splits * self.executions
+        return tuple(candidate for candidate in self.candidates if len(candidate.folds) == whole)
+
+
+def load_search(project: Project) -> SearchRecord:
+    """Read a search back from its folder. Nothing is changed on disk.
+
+    Raises:
+        ProjectError: There is no search, or its `search.json` is damaged.
+    """
+    description = read_json(project.search_file)
+    try:
+        rule = rule_from_json(description["rule"])
+        n_splits, executions = int(description["n_splits"]), int(description["executions_per_trial"])
+        search_id = str(description["search_id"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProjectError(f"{project.search_file} is damaged ({error!r}). Start over with --overwrite.") from error
+    results = []
+    for path in sorted(project.path.glob("trial_*/fold_*.json")):
+        try:
+            results.append(decode(path.read_text(encoding="utf-8"), search_id))
+        except (DamagedRecordError, OSError, UnicodeDecodeError) as error:
+            logger.warning("%s is left out: %s.", path, error)
+    return SearchRecord(project, description, group(results), rule, n_splits, executions)
+
+
+def group(results: list[FoldResult]) -> tuple[Candidate, ...]:
+    """Records by candidate, in the order of the trial ids, folds in order."""
+    by_trial: dict[str, list[FoldResult]] = {}
+    for result in sorted(results, key=lambda r: (len(r.trial_id), r.trial_id, r.fold, r.execution)):
+        by_trial.setdefault(result.trial_id, []).append(result)
+    return tuple(Candidate(trial_id, dict(folds[0].values), tuple(folds)) for trial_id, folds in by_trial.items())
+
+
+def rule_to_json(rule: ScoreRule) -> dict[str, Any]:
+    """A score rule for `search.json`."""
+    return {
+        "objectives": [list(pair) for pair in rule.objectives],
+        "epoch": rule.epoch,
+        "error_score": _pack(rule.error_score),
+    }
+
+
+def rule_from_json(content: Mapping[str, Any]) -> ScoreRule:
+    """A score rule from `search.json`."""
+    pairs = tuple((str(name), str(direction)) for name, direction in content["objectives"])
+    return ScoreRule(pairs, str(content["epoch"]), float(content["error_score"]))
+
+
+def set_aside(path: pathlib.Path, reason: str) -> None:
+    """Rename a file that cannot be used, so that it is neither read again nor lost."""
+    aside = path.with_name(f"{path.name}.damaged")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.damaged{number}")
+    path.rename(aside)
+    logger.warning(
+        "%s is not used: %s. It is kept as %s; its part of the search is done again.", path, reason, aside.name
+    )
+
+
+def _pack(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become the strings nan, inf and -inf."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {key: _pack(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_pack(item) for item in value]
+    return value
+
+
+def _unpack(record: dict[str, Any]) -> dict[str, Any]:
+    """Numbers back from the strings, only where a record holds numbers."""
+    unpacked = dict(record)
+    unpacked["history"] = {name: [_number(v) for v in values] for name, values in record["history"].items()}
+    for part in ("scores", "train_scores"):
+        unpacked[part] = {name: _number(value) for name, value in record[part].items()}
+    return unpacked
+
+
+def _number(value: Any) -> float:
+    return _NUMBERS[value] if isinstance(value, str) else value

@@ -1,0 +1,266 @@
+"""The grid as Keras Tuner's oracle hands it out.
+
+`keras_tuner.oracles.GridSearchOracle` expands a candidate only after its predecessor ended (so it cannot
+run in parallel), loses its queue at a restart (`KeyError`), rewrites its whole state at each trial (its cost
+grows with the number of trials) and takes `seed=0` for no seed. This subclass names each of these where it
+does otherwise; the files on disk and the public methods stay Keras Tuner's.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pathlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import keras_tuner
+import numpy as np
+from keras_tuner.engine.trial import Trial, TrialStatus
+
+from tuner_app.errors import ProjectError
+from tuner_app.journal import set_aside
+from tuner_app.project import cannot_write
+
+logger = logging.getLogger(__name__)
+
+Values = dict[str, Any]
+
+
+def grid(space: Sequence[Any]) -> Iterator[Values]:
+    """All candidates of a search space, the default of each hyperparameter first, the last one varying fastest.
+
+    Args:
+        space: Keras Tuner's `HyperParameter`s; those under conditions appear only where their conditions hold.
+
+    Yields:
+        The active hyperparameters' values, by name.
+    """
+    choices = [_default_first(hp) for hp in space]
+
+    def expand(position: int, values: Values) -> Iterator[Values]:
+        if position == len(space):
+            yield dict(values)
+            return
+        hp = space[position]
+        if hp.name in values or not all(condition.is_active(values) for condition in hp.conditions):
+            yield from expand(position + 1, values)
+            return
+        for value in choices[position]:
+            values[hp.name] = value
+            yield from expand(position + 1, values)
+        del values[hp.name]
+
+    return expand(0, {})
+
+
+def grid_size(space: Sequence[Any]) -> int:
+    """The number of candidates of a search space."""
+    if not any(hp.conditions for hp in space):
+        return int(np.prod([len(_default_first(hp)) for hp in space], dtype=object)) if space else 1
+    return sum(1 for _ in grid(space))
+
+
+def space_values(space: Sequence[Any]) -> dict[str, list[Any]]:
+    """Each hyperparameter's values, in the order of the space."""
+    values: dict[str, list[Any]] = {}
+    for hp in space:
+        known = values.setdefault(hp.name, [])
+        known += [value for value in hp.values if value not in known]
+    return values
+
+
+class GridOracle(keras_tuner.oracles.GridSearchOracle):
+    """Hands out every candidate whose values are known, at once, at the same cost for each.
+
+    Args:
+        **options: Those of `keras_tuner.oracles.GridSearchOracle`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if options.get("seed") is not None:  # Keras Tuner takes 0 for no seed.
+            self.seed = self._seed_state = options["seed"]
+        self._unseen: Iterator[Values] | None = None
+        self._space_size = 0
+        self._failures_in_a_row = 0
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """The next candidate that was not handed out yet.
+
+        Keras Tuner waits for the predecessor to end. Here a hyperparameter that appears only later starts the
+        grid anew, past what was tried.
+        """
+        space = self.hyperparameters.space
+        if self._unseen is None or len(space) != self._space_size:
+            self._unseen, self._space_size = grid(space), len(space)
+        for values in self._unseen:
+            if not self._duplicate(values):
+                return {"status": TrialStatus.RUNNING, "values": values}
+        # A running trial may still declare a new hyperparameter.
+        status = TrialStatus.IDLE if self.ongoing_trials else TrialStatus.STOPPED
+        return {"status": status, "values": None}
+
+    def create_trial(self, tuner_id: str) -> Trial:
+        """A trial to run; one of status `STOPPED` or `IDLE` when there is none."""
+        if tuner_id in self.ongoing_trials:
+            return self.ongoing_trials[tuner_id]
+        if self._retry_queue:
+            trial = self.trials[self._retry_queue.pop(0)]
+            trial.status = TrialStatus.RUNNING
+        else:
+            trial = self._new_trial()
+        if trial.status == TrialStatus.RUNNING:
+            self.tuner_ids.add(tuner_id)
+            self.ongoing_trials[tuner_id] = trial
+        else:
+            self.tuner_ids.discard(tuner_id)
+        return trial
+
+    def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
+        """Note metrics of a running trial.
+
+        Keras Tuner's way through its lock calls a function that Python has deprecated; the search calls from one thread.
+        """
+        trial = self.trials[trial_id]
+        self._check_objective_found(metrics)
+        for name, value in metrics.items():
+            if not trial.metrics.exists(name):
+                trial.metrics.register(name, direction=self.objective.direction if name == self.objective.name else None)
+            trial.metrics.update(name, value, step=step)
+        self._save_trial(trial)
+        return trial
+
+    def end_trial(self, trial: Trial) -> None:
+        """Record a trial that ended; the bookkeeping is the same for the first and the ten-thousandth."""
+        trial = self._synchronise(trial)
+        self.update_space(trial.hyperparameters)
+        if trial.status == TrialStatus.COMPLETED:
+            self.score_trial(trial)
+            if np.isnan(trial.score):
+                trial.status = TrialStatus.INVALID
+        self._record_values(trial)
+        self._run_times[trial.trial_id] += 1
+        again = trial.status == TrialStatus.INVALID and self._run_times[trial.trial_id] <= self.max_retries_per_trial
+        if again:
+            self._retry_queue.append(trial.trial_id)
+        else:
+            trial.status = TrialStatus.FAILED if trial.status == TrialStatus.INVALID else trial.status
+            self.end_order.append(trial.trial_id)
+        self._save_trial(trial)
+        for tuner_id, ongoing in list(self.ongoing_trials.items()):
+            if ongoing.trial_id == trial.trial_id:
+                del self.ongoing_trials[tuner_id]
+                self.tuner_ids.discard(tuner_id)
+        if not again:
+            self._check_consecutive_failures()
+
+    def reopen(self, trial_ids: Sequence[str]) -> None:
+        """Put trials whose work is not all there (any more) back into the queue, in this order."""
+        again = set(trial_ids)
+        self.end_order = [trial_id for trial_id in self.end_order if trial_id not in again]
+        self._retry_queue = list(trial_ids)
+        self.ongoing_trials = {}
+        self._failures_in_a_row = 0
+
+    def adopt(self, trial_id: str, values: Mapping[str, Any]) -> None:
+        """Make a known trial from a journalled fold, where its own file was lost."""
+        hyperparameters = self.hyperparameters.copy()
+        hyperparameters.values = dict(values)
+        trial = Trial(hyperparameters=hyperparameters, trial_id=trial_id, status=TrialStatus.RUNNING)
+        self._register(trial)
+
+    def save(self) -> None:
+        """Write the state that is not in the trials' files. A search calls it at its start and at its end.
+
+        Keras Tuner rewrites it at each trial, which costs more the more trials there are; here nothing in it is
+        needed to resume.
+        """
+        _write(pathlib.Path(self._get_oracle_fname()), self.get_state())
+
+    def reload(self) -> None:
+        """Read the trials back from their files; what did not end is queued again.
+
+        Keras Tuner trusts `oracle.json` and loses the queue of candidates that way.
+        """
+        for path in sorted(pathlib.Path(self._project_dir).glob("trial_*/trial.json")):
+            try:
+                trial = Trial.load(str(path))
+                if path.parent.name != f"trial_{trial.trial_id}":
+                    raise ValueError("it lies in the folder of another trial")
+            except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+                set_aside(path, f"it is no whole trial ({error!r})")
+                continue
+            self.update_space(trial.hyperparameters)
+            self._register(trial, save=False)
+        order = sorted(self.trials, key=lambda trial_id: (len(trial_id), trial_id))
+        self.start_order = order
+        ended = (TrialStatus.COMPLETED, TrialStatus.FAILED)
+        self.end_order = [trial_id for trial_id in order if self.trials[trial_id].status in ended]
+        self._retry_queue = [trial_id for trial_id in order if self.trials[trial_id].status not in ended]
+
+    def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
+        """The best trials, ties in the order of the grid, whichever ended first."""
+        order = sorted(self.trials.values(), key=lambda trial: (len(trial.trial_id), trial.trial_id))
+        done = [trial for trial in order if trial.status == TrialStatus.COMPLETED]
+        sign = -1.0 if self.objective.direction == "max" else 1.0
+        done.sort(key=lambda trial: sign * trial.score)
+        rest = [trial for trial in order if trial.status != TrialStatus.COMPLETED]
+        return (done if len(done) >= num_trials else done + rest)[:num_trials]
+
+    def _new_trial(self) -> Trial:
+        trial_id = f"{{:0{len(str(self.max_trials))}d}}".format(len(self.trials))
+        exhausted = bool(self.max_trials) and len(self.trials) >= self.max_trials
+        answer = {"status": TrialStatus.STOPPED, "values": None} if exhausted else self.populate_space(trial_id)
+        hyperparameters = self.hyperparameters.copy()
+        hyperparameters.values = answer["values"] or {}
+        trial = Trial(hyperparameters=hyperparameters, trial_id=trial_id, status=answer["status"])
+        if trial.status == TrialStatus.RUNNING:
+            self._register(trial)
+        return trial
+
+    def _register(self, trial: Trial, *, save: bool = True) -> None:
+        self._record_values(trial)
+        self.trials[trial.trial_id] = trial
+        self.start_order.append(trial.trial_id)
+        if save:
+            self._save_trial(trial)
+
+    def _synchronise(self, trial: Trial) -> Trial:
+        known = self.trials[trial.trial_id]
+        known.hyperparameters, known.status, known.message = trial.hyperparameters, trial.status, trial.message
+        return known
+
+    def _check_consecutive_failures(self) -> None:
+        """Keras Tuner walks through all ended trials at each end; a counter does."""
+        trial = self.trials[self.end_order[-1]]
+        self._failures_in_a_row = self._failures_in_a_row + 1 if trial.status == TrialStatus.FAILED else 0
+        if self._failures_in_a_row == self.max_consecutive_failed_trials:
+            raise RuntimeError(
+                f"Number of consecutive failures exceeded the limit of {self.max_consecutive_failed_trials}.\n{trial.message or ''}"
+            )
+
+    def _save_trial(self, trial: Trial) -> None:
+        _write(pathlib.Path(self._project_dir, f"trial_{trial.trial_id}", "trial.json"), trial.get_state())
+
+    @property
+    def _project_dir(self) -> str:
+        """Keras Tuner creates the folder at each look at its name."""
+        return os.path.join(str(self._directory), self._project_name)
+
+
+def _write(path: pathlib.Path, content: Mapping[str, Any]) -> None:
+    """Write whole, but without waiting for the disk: the journal is what a resume counts on."""
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(content), encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise ProjectError(cannot_write(path, error)) from error
+
+
+def _default_first(hp: Any) -> list[Any]:
+    values = list(hp.values)
+    return [hp.default, *(value for value in values if value != hp.default)]

@@ -1,0 +1,398 @@
+"""The tuned model on disk: a `.keras` file, a manifest that says what it expects, and predictions from the two.
+
+Owns the manifest's fields and the check that model and manifest belong together. Nothing is pickled, and a model
+that would bring Python code along (a `Lambda` layer) is refused. Reading tables belongs to `data`, files to `project`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import math
+import os
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tuner_app.errors import DataError, InputError, ProjectError
+from tuner_app.project import Project, cannot_write, read_json, write_json
+
+_BLOCK = 256
+_AGAIN = "Run `python -m tuner_app.tune` again to write it anew."
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What the model is, how good it is, and what it expects.
+
+    Attributes:
+        hyperparameters: The chosen values.
+        score: The candidate's mean score over the folds, in the unit of `objective`.
+        score_std: Its standard deviation over the folds.
+        objective: The metric that chose it, such as `val_accuracy`.
+        n_splits: The number of folds.
+        epochs: How many epochs the model was trained for.
+        seed: The seed of the search.
+        classes: The labels in the order of the model's outputs; None for a regression.
+        feature_names: The columns in the order of the model's inputs; None where they have no names.
+        input_shape: The shape of one row; None where the model has several inputs.
+        image_shape: Rows and columns where a row is a picture; else None.
+        data: The training data: `source`, `target` and `fingerprint`.
+        versions: Each package's version.
+        test_score: The score on the test part; None where there is none.
+        created: When, in ISO 8601.
+        search_id: The search that the model comes from (`search.json` holds the same).
+        refit_seconds: How long the training took.
+    """
+
+    hyperparameters: dict[str, Any]
+    score: float
+    score_std: float
+    objective: str
+    n_splits: int
+    epochs: int
+    seed: int
+    classes: list[int] | list[str] | None
+    feature_names: list[str] | None
+    input_shape: list[int] | None
+    image_shape: list[int] | None
+    data: dict[str, Any]
+    versions: dict[str, str]
+    test_score: float | None
+    created: str
+    search_id: str = ""
+    refit_seconds: float = 0.0
+
+    @property
+    def source(self) -> str | None:
+        """The training data, as `--data` named them; None where they were arrays."""
+        return self.data.get("source")
+
+    @property
+    def target(self) -> str | None:
+        """The column of the labels; None where there is none."""
+        return self.data.get("target")
+
+
+def save_predictor(project: Project, model: Any, manifest: Manifest) -> None:
+    """Write model and manifest, each whole.
+
+    Between the two writes a reader finds that they do not belong together; it never finds half a file.
+
+    Args:
+        project: Where they go.
+        model: A Keras model.
+        manifest: What it expects.
+
+    Raises:
+        ProjectError: The folder cannot be written.
+    """
+    temporary = project.model_file.with_name(f".{project.model_file.stem}.{os.getpid()}.keras")
+    try:
+        project.path.mkdir(parents=True, exist_ok=True)
+        model.save(temporary)
+        _flush_to_disk(temporary)
+        checksum = _checksum(temporary)
+        temporary.replace(project.model_file)
+    except OSError as error:
+        raise ProjectError(cannot_write(project.model_file, error)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    write_json(project.manifest_file, {**_plain(dataclasses.asdict(manifest)), "model_sha256": checksum})
+
+
+def load_manifest(project: Project) -> Manifest:
+    """Read what the model of a project expects, without TensorFlow.
+
+    Raises:
+        ProjectError: There is no manifest, or a field is missing or of another type.
+    """
+    return _read_manifest(project)[0]
+
+
+def load_predictor(project: Project) -> Predictor:
+    """Read model and manifest back.
+
+    Raises:
+        ProjectError: One of them is not there, is damaged, or does not belong to the other.
+    """
+    manifest, checksum = _read_manifest(project)
+    try:
+        found = _checksum(project.model_file)
+    except FileNotFoundError:
+        raise ProjectError(f"{project.model_file} is not there, but its manifest is. {_AGAIN}") from None
+    except OSError as error:
+        raise ProjectError(f"{project.model_file} cannot be read: {error.strerror}. Make it readable.") from None
+    if found != checksum:
+        raise ProjectError(
+            f"{project.model_file} must be the file that {project.manifest_file.name} was written for, but it "
+            f"has another checksum: it was changed or damaged. {_AGAIN}"
+        )
+    model = _load_model(project.model_file)
+    _check_model(project, model, manifest)
+    return Predictor(model, manifest)
+
+
+class Predictor:
+    """A model that answers in the labels it was trained with.
+
+    Args:
+        model: The Keras model.
+        manifest: What it expects.
+    """
+
+    def __init__(self, model: Any, manifest: Manifest) -> None:
+        self.model = model
+        self.manifest = manifest
+        self._forward: Callable[[Any], Any] | None = None
+
+    def predict_proba(self, x: npt.ArrayLike, batch_size: int = 1024) -> npt.NDArray[np.float32]:
+        """Probabilities of the classes.
+
+        Args:
+            x: Features of shape (n_samples, *input_shape), finite numbers, scaled as in training: not at all.
+            batch_size: How many rows are handed to TensorFlow at a time, rounded up to whole blocks of 256. A
+                matter of memory only: the same row gives the same numbers to the last bit, whatever rows are beside it.
+
+        Returns:
+            Probabilities of shape (n_samples, n_classes), the classes in the order of the manifest.
+
+        Raises:
+            DataError: `x` has another shape or is not finite.
+            InputError: The model is no classifier, or `batch_size` is not positive.
+        """
+        classes = self.manifest.classes
+        if classes is None:
+            raise InputError("Probabilities need a classifier, but this model is a regression. Ask for predictions.")
+        outputs = self._outputs(x, batch_size)
+        if outputs.shape[1] == 1 and len(classes) == 2:
+            return np.concatenate([1 - outputs, outputs], axis=1)
+        return outputs
+
+    def predict(self, x: npt.ArrayLike, batch_size: int = 1024) -> npt.NDArray[Any]:
+        """The most probable label of each row, or the outputs of a regression.
+
+        Args:
+            x: Features of shape (n_samples, *input_shape).
+            batch_size: As in `predict_proba`.
+
+        Returns:
+            Labels of shape (n_samples,), integers or text as in the training data. For a regression float32 of
+            shape (n_samples,), or (n_samples, n_outputs) where there are several.
+
+        Raises:
+            DataError: `x` has another shape or is not finite.
+            InputError: `batch_size` is not positive.
+        """
+        if self.manifest.classes is None:
+            outputs = self._outputs(x, batch_size)
+            return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+        return labels_of(self.predict_proba(x, batch_size), self.manifest)
+
+    def _outputs(self, x: npt.ArrayLike, batch_size: int) -> npt.NDArray[np.float32]:
+        """Outputs of shape (n_samples, n_outputs).
+
+        The model always sees blocks of one size: a product of matrices rounds a single row otherwise than a row among
+        many, and TensorFlow would trace the model anew for each size.
+        """
+        if batch_size < 1:
+            raise InputError(f"batch_size must be a positive whole number. Received: {batch_size}. Try 1024.")
+        if self.manifest.input_shape is None:
+            raise InputError("This model has several inputs. Use its Keras model: load_predictor(project).model.predict(...).")
+        rows = _checked(x, tuple(self.manifest.input_shape))
+        at_once = math.ceil(batch_size / _BLOCK) * _BLOCK
+        pieces = [self._run(rows[start : start + at_once]) for start in range(0, len(rows), at_once)]
+        if not pieces:
+            return self._run(np.zeros((1, *rows.shape[1:]), dtype=rows.dtype))[:0]
+        return np.concatenate(pieces)
+
+    def _run(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        import tensorflow as tf
+
+        if self._forward is None:
+            self._forward = tf.function(lambda block: self.model(block, training=False))
+        n_blocks = math.ceil(len(rows) / _BLOCK)
+        padding = [(0, n_blocks * _BLOCK - len(rows)), *[(0, 0)] * (rows.ndim - 1)]
+        blocks = tf.split(tf.constant(np.pad(rows, padding)), n_blocks)
+        outputs = np.concatenate([self._forward(block).numpy() for block in blocks])
+        return outputs[: len(rows)].reshape(len(rows), -1).astype(np.float32)
+
+
+def labels_of(probabilities: npt.NDArray[np.float32], manifest: Manifest) -> npt.NDArray[Any]:
+    """The label with the highest probability in each row.
+
+    Args:
+        probabilities: Of shape (n_samples, n_classes).
+        manifest: Holds the classes.
+
+    Returns:
+        Labels of shape (n_samples,), of the type that they have in the manifest.
+    """
+    labels: npt.NDArray[Any] = np.array(manifest.classes)[np.argmax(probabilities, axis=1)]
+    return labels
+
+
+def _checked(x: npt.ArrayLike, input_shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    rows = np.asarray(x)
+    if rows.shape[1:] != input_shape or rows.ndim != len(input_shape) + 1:
+        expected = ", ".join(["n_samples", *map(str, input_shape)])
+        raise DataError(f"x must have the shape ({expected}). Received: {rows.shape}. A single row is x[None].")
+    if rows.dtype.kind not in "biuf":
+        raise DataError(f"x must hold numbers. Received: an array of {rows.dtype}. Encode text as numbers.")
+    if rows.dtype.kind == "f":
+        finite = np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
+        if not finite.all():
+            raise DataError(
+                f"x must be finite, but row {int(np.argmin(finite))} holds NaN or infinity. Fill or drop it."
+            )
+    return rows
+
+
+def _load_model(path: pathlib.Path) -> Any:
+    from tuner_app.runtime import import_tensorflow_quietly
+
+    import_tensorflow_quietly()
+    import keras
+
+    from tuner_app import hypermodels  # noqa: F401  registers the layers that a saved model may have
+
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever the broken part happens to raise
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no reason given"]
+        raise ProjectError(
+            f"{path} must be a Keras model without Python code of its own, but it cannot be loaded "
+            f"({type(error).__name__}: {lines[0][:200]}). {_AGAIN}"
+        ) from error
+
+
+def _check_model(project: Project, model: Any, manifest: Manifest) -> None:
+    """Model and manifest must agree on the shapes, where the model tells its own."""
+    inputs, outputs = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
+    if manifest.input_shape is None:
+        return
+    if isinstance(inputs, tuple) and not _fits(inputs[1:], manifest.input_shape):
+        raise ProjectError(
+            f"{project.manifest_file} must give the input shape of its model, {list(inputs[1:])}, but it gives "
+            f"{manifest.input_shape}. {_AGAIN}"
+        )
+    if isinstance(inputs, list | dict) or isinstance(outputs, list | dict):
+        raise ProjectError(
+            f"{project.model_file} must be a model of one input and one output, but has several. {_AGAIN}"
+        )
+    if manifest.classes is None or not isinstance(outputs, tuple) or outputs[-1] is None:
+        return
+    n_classes = len(manifest.classes)
+    if outputs[-1] != n_classes and not (outputs[-1] == 1 and n_classes == 2):
+        raise ProjectError(
+            f"{project.manifest_file} must name a class for each of the model's {outputs[-1]} outputs, but it names "
+            f"{n_classes}. {_AGAIN}"
+        )
+
+
+def _fits(shape: tuple[int | None, ...], found: list[int]) -> bool:
+    return len(shape) == len(found) and all(a in (None, b) for a, b in zip(shape, found, strict=True))
+
+
+def _read_manifest(project: Project) -> tuple[Manifest, str]:
+    """The manifest, and the checksum of the model that it was written for."""
+    content = read_json(project.manifest_file)
+    for name, (kind, is_valid) in _FIELDS.items():
+        if name not in content:
+            raise ProjectError(f"{project.manifest_file} must have the field {name!r}, but lacks it. {_AGAIN}")
+        if not is_valid(content[name]):
+            value = repr(content[name])
+            shown = value if len(value) <= 60 else f"{value[:57]}..."
+            raise ProjectError(f"{project.manifest_file}: {name!r} must be {kind}, but is {shown}. {_AGAIN}")
+    names, width = content["feature_names"], math.prod(content["input_shape"] or [0])
+    if names is not None and len(names) != width:
+        raise ProjectError(
+            f"{project.manifest_file} must name each of the {width} features, but it names {len(names)}. {_AGAIN}"
+        )
+    fields = {field.name: content[field.name] for field in dataclasses.fields(Manifest)}
+    return Manifest(**fields), content["model_sha256"]
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_count(value: Any) -> bool:
+    return _is_whole(value) and value >= 1
+
+
+def _is_number(value: Any) -> bool:
+    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_list_of(is_item: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and bool(value) and all(map(is_item, value))
+
+
+def _or_null(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or is_valid(value)
+
+
+def _is_classes(value: Any) -> bool:
+    one_type = _is_list_of(_is_text)(value) or _is_list_of(_is_whole)(value)
+    return one_type and len(value) >= 2 and len(set(value)) == len(value)
+
+
+def _is_data(value: Any) -> bool:
+    return isinstance(value, dict) and all(_or_null(_is_text)(value.get(name)) for name in ("source", "target"))
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+_FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "hyperparameters": ("an object", _is_object),
+    "score": ("a number", _is_number),
+    "score_std": ("a number", _is_number),
+    "objective": ("text", _is_text),
+    "n_splits": ("a positive whole number", _is_count),
+    "epochs": ("a whole number", _is_whole),
+    "seed": ("a whole number", _is_whole),
+    "classes": ("null, or a list of two or more different integers or texts", _or_null(_is_classes)),
+    "feature_names": ("null or a list of texts", _or_null(_is_list_of(_is_text))),
+    "input_shape": ("null or a list of positive whole numbers", _or_null(_is_list_of(_is_count))),
+    "image_shape": ("null or a list of positive whole numbers", _or_null(_is_list_of(_is_count))),
+    "data": ("an object whose source and target are text or null", _is_data),
+    "versions": ("an object", _is_object),
+    "test_score": ("null or a number", _or_null(_is_number)),
+    "created": ("text", _is_text),
+    "search_id": ("text", _is_text),
+    "refit_seconds": ("a number", _is_number),
+    "model_sha256": ("text", _is_text),
+}
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's scalars and arrays as what JSON knows."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _checksum(path: pathlib.Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _flush_to_disk(path: pathlib.Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

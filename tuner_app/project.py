@@ -1,0 +1,267 @@
+"""A project's folder: where each file lies, how it is written, who may write.
+
+Owns the file layout (the only place that spells a file name), whole-file writes, the lock,
+and the comparison of what was asked then and now. What the files mean is the business of
+`journal` (folds), `results` (the table) and `predictor` (the model).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import filelock
+
+from tuner_app.errors import InputError, ProjectError
+
+LAYOUT_VERSION = 1
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\- ]{0,99}")
+
+
+class Project:
+    """The folder `<directory>/<name>` of one search.
+
+    Args:
+        directory: The folder that holds all projects, such as `logs`.
+        name: The project's name: letters, digits, `_ . -` and spaces, at most 100 of them.
+
+    Raises:
+        InputError: `name` could lead out of `directory`.
+    """
+
+    def __init__(self, directory: str | os.PathLike[str], name: str) -> None:
+        if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith((".", " ")):
+            raise InputError(
+                "A project name must be letters, digits, '_', '.', '-' or spaces, start with a letter, digit "
+                f"or '_', and have at most 100 characters. Received: {name!r}. Choose another --project-name."
+            )
+        self.directory = pathlib.Path(directory)
+        self.name = name
+        self.path = self.directory / name
+
+    def __repr__(self) -> str:
+        return f"Project({str(self.path)!r})"
+
+    @property
+    def search_file(self) -> pathlib.Path:
+        """What was asked: data, space, folds, options, seed, versions."""
+        return self.path / "search.json"
+
+    @property
+    def oracle_file(self) -> pathlib.Path:
+        """Keras Tuner's own state of the oracle."""
+        return self.path / "oracle.json"
+
+    @property
+    def results_file(self) -> pathlib.Path:
+        """`cv_results_` as a CSV table."""
+        return self.path / "results.csv"
+
+    @property
+    def model_file(self) -> pathlib.Path:
+        """The refit model."""
+        return self.path / "best_model.keras"
+
+    @property
+    def manifest_file(self) -> pathlib.Path:
+        """What the refit model is and what it expects."""
+        return self.path / "best_model.json"
+
+    @property
+    def report_file(self) -> pathlib.Path:
+        """The report, one HTML file."""
+        return self.path / "report.html"
+
+    @property
+    def lock_file(self) -> pathlib.Path:
+        """Beside the folder, not in it: overwriting a project must not remove the lock."""
+        return self.directory / f".{self.name}.lock"
+
+    def trial_folder(self, trial_id: str) -> pathlib.Path:
+        """Everything of one candidate."""
+        return self.path / f"trial_{trial_id}"
+
+    def fold_file(self, trial_id: str, fold: int, execution: int = 0) -> pathlib.Path:
+        """The journal's record of one finished fold."""
+        return self.trial_folder(trial_id) / f"{_fold_stem(fold, execution)}.json"
+
+    def fold_folder(self, trial_id: str, fold: int, execution: int = 0) -> pathlib.Path:
+        """TensorBoard's run of one fold: `train/` and `validation/` lie in it."""
+        return self.trial_folder(trial_id) / _fold_stem(fold, execution)
+
+    def exists(self) -> bool:
+        """Whether a search was begun here."""
+        return self.search_file.exists()
+
+    def check_may_overwrite(self) -> None:
+        """Refuse to delete a folder that no search has made.
+
+        Raises:
+            ProjectError: The folder holds files but neither `search.json` nor `oracle.json`.
+        """
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise ProjectError(f"A project must be a folder, but {self.path} is a file. Choose another --project-name.")
+        ours = self.search_file.exists() or self.oracle_file.exists() or (self.path / "tuner0.json").exists()
+        if not ours and any(self.path.iterdir()):
+            raise ProjectError(
+                f"{self.path} was not made by a search (it has no search.json), so it is not deleted. "
+                "Choose another --project-name or empty the folder yourself."
+            )
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the project's lock; the operating system frees it when its owner ends, however that happens.
+
+        Raises:
+            ProjectError: Another search holds the lock, or the directory cannot be written.
+        """
+        lock = filelock.FileLock(self.lock_file)
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            raise ProjectError(
+                f"Another search is running on the project {self.path}. Wait for it to end, or choose another --project-name."
+            ) from None
+        except OSError as error:
+            raise ProjectError(cannot_write(self.directory, error)) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def projects(directory: str | os.PathLike[str]) -> list[Project]:
+    """All projects in a directory, the one with the newest model first, then the newest search.
+
+    Args:
+        directory: The folder that holds all projects.
+    """
+    folder = pathlib.Path(directory)
+    if not folder.is_dir():
+        return []
+    found = []
+    for path in folder.iterdir():
+        if path.is_dir() and _NAME.fullmatch(path.name) and not path.name.endswith((".", " ")):
+            project = Project(folder, path.name)
+            if project.exists() or project.manifest_file.exists():
+                found.append(project)
+
+    def age(project: Project) -> tuple[float, float]:
+        return (_modified(project.manifest_file), _modified(project.search_file))
+
+    return sorted(found, key=age, reverse=True)
+
+
+def write_whole(path: pathlib.Path, content: str | bytes) -> None:
+    """Write a file so that a reader, now or after a crash, finds the old content or the new, never a part.
+
+    Args:
+        path: The file. Its folder is made when absent.
+        content: Text (UTF-8) or bytes.
+
+    Raises:
+        ProjectError: The disk is full or the folder cannot be written.
+    """
+    data = content.encode() if isinstance(content, str) else content
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            temporary = pathlib.Path(file.name)
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+        raise ProjectError(cannot_write(path, error)) from error
+
+
+def write_json(path: pathlib.Path, content: Any) -> None:
+    """Write JSON whole, readable by eye."""
+    write_whole(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def read_json(path: pathlib.Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        ProjectError: The file is not there, damaged, or holds something else than an object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ProjectError(f"{path} is not there. Run `python -m tuner_app.tune` first.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ProjectError(f"{path} cannot be read as JSON ({error}). Start over with --overwrite.") from error
+    if not isinstance(content, dict):
+        raise ProjectError(
+            f"{path} must hold a JSON object, not a {type(content).__name__}. Start over with --overwrite."
+        )
+    return content
+
+
+def digest(content: Any) -> str:
+    """A short fingerprint of JSON content: 32 hexadecimal digits of SHA-256."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def describe_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """One phrase for each thing that was asked differently.
+
+    Args:
+        then: What `search.json` holds.
+        now: What is asked now.
+
+    Returns:
+        Phrases such as `epochs: 15 then, 3 now`; an empty list when nothing differs.
+    """
+    phrases: list[str] = []
+    for key in sorted({*then, *now}):
+        before, after = then.get(key), now.get(key)
+        if before == after:
+            continue
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            phrases += [f"{key} {phrase}" for phrase in describe_differences(before, after)]
+        else:
+            phrases.append(f"{key}: {_short(before)} then, {_short(after)} now")
+    return phrases
+
+
+def cannot_write(path: pathlib.Path, error: OSError) -> str:
+    """The one line for a full disk or a read-only folder."""
+    reason = error.strerror or str(error)
+    return (
+        f"Cannot write {path}: {reason}. What was finished before is safe; free some space or make the folder "
+        "writable, then run the same command again to continue."
+    )
+
+
+def _fold_stem(fold: int, execution: int) -> str:
+    return f"fold_{fold}" if execution == 0 else f"fold_{fold}_execution_{execution}"
+
+
+def _modified(path: pathlib.Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

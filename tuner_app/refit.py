@@ -1,0 +1,119 @@
+"""The best candidate trained on all rows, saved with a manifest, and found again.
+
+Owns what a refit is: the same fit as a fold's, on every row, for as many epochs as the candidate's score was read at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import time
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+
+from tuner_app import predictor
+from tuner_app.errors import ProjectError
+from tuner_app.executors import ThreadExecutor
+from tuner_app.folds import FoldTask, arrays_in
+from tuner_app.results import Candidate
+from tuner_app.training import FoldFitter, StopAfter
+from tuner_app.versions import package_versions
+
+if TYPE_CHECKING:
+    from tuner_app.search import Search
+
+REFIT_FOLD = -1
+_POLL_SECONDS = 0.2
+
+
+def refit(fitter: FoldFitter, candidate: Candidate, *, rows: int, seed: int, epochs: int | None) -> keras.Model:
+    """Train a candidate on all rows, in a thread of its own like a fold.
+
+    Args:
+        fitter: Fits candidates.
+        candidate: The candidate.
+        rows: The number of rows.
+        seed: The seed of the fit.
+        epochs: For how many epochs; None leaves that to the fit options.
+
+    Raises:
+        FoldStopped: The search is to stop.
+    """
+    task = FoldTask(
+        trial_id=candidate.trial_id,
+        fold=REFIT_FOLD,
+        execution=0,
+        values=candidate.values,
+        seed=seed,
+        train_rows=np.arange(rows),
+        validation_rows=None,
+    )
+    callbacks = [] if epochs is None else [StopAfter(epochs)]
+    executor = ThreadExecutor(1)
+    executor.submit(lambda chosen: fitter.fit(chosen, callbacks=callbacks), task)
+    while (outcome := executor.wait(_POLL_SECONDS)) is None:
+        pass
+    _, model, error = outcome
+    if error is not None:
+        raise error
+    return model
+
+
+def refit_best(search: Search, candidate: Candidate) -> tuple[keras.Model, float]:
+    """The refit model of a search's best candidate: the one that an earlier run has saved, or a new one.
+
+    Returns:
+        The model, and the seconds that its refit took.
+    """
+    manifest = _manifest(search, candidate)
+    kept = _kept(search, manifest)
+    if kept is not None:
+        return kept.model, kept.manifest.refit_seconds
+    began = time.perf_counter()
+    model = search.refit(candidate)
+    seconds = time.perf_counter() - began
+    predictor.save_predictor(search.tuner.project, model, dataclasses.replace(manifest, refit_seconds=seconds))
+    return model, seconds
+
+
+def _kept(search: Search, manifest: predictor.Manifest) -> predictor.Predictor | None:
+    if not search.tuner.project.manifest_file.exists():
+        return None
+    with contextlib.suppress(ProjectError):
+        kept = predictor.load_predictor(search.tuner.project)
+        same = ("search_id", "hyperparameters", "epochs")
+        if all(getattr(kept.manifest, name) == getattr(manifest, name) for name in same):
+            return kept
+    return None
+
+
+def _manifest(search: Search, candidate: Candidate) -> predictor.Manifest:
+    tuner, data = search.tuner, search.data
+    dataset = data.dataset
+    row = tuner.best_index_
+    shapes = [list(array.shape[1:]) for array in arrays_in(data.x)]
+    described: dict[str, Any] = {"source": None, "target": None}
+    if dataset is not None:
+        described = {"source": dataset.source, "target": dataset.target}
+    return predictor.Manifest(
+        hyperparameters=dict(candidate.values),
+        score=float(tuner.cv_results_["mean_test_score"][row]),
+        score_std=float(tuner.cv_results_["std_test_score"][row]),
+        objective=", ".join(name for name, _ in tuner.rule.objectives),
+        n_splits=tuner.n_splits_,
+        epochs=tuner.rule.refit_epochs(candidate.folds) or 0,
+        seed=tuner.oracle.seed,
+        classes=data.labels,
+        feature_names=list(dataset.feature_names) if dataset is not None and dataset.feature_names else None,
+        input_shape=shapes[0] if len(shapes) == 1 else None,
+        image_shape=list(dataset.image_shape) if dataset is not None and dataset.image_shape else None,
+        data={**described, "fingerprint": search.fingerprint},
+        versions=package_versions(),
+        test_score=None,
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        search_id=search.search_id,
+        refit_seconds=0.0,
+    )

@@ -1,0 +1,85 @@
+"""The process around TensorFlow: how it is loaded.
+
+Owns what must happen before or while TensorFlow is imported. Nothing here imports it at module level.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from types import ModuleType
+from typing import BinaryIO
+
+_lock = threading.RLock()
+_STDERR = 2
+_NOISE = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog\(\)"
+    rb"|[IWE]\d{4} [\d:.]+\s+\d+ \S+\.cc:\d+\]"
+    rb"|\d{4}-\d\d-\d\d [\d:.]+: [IWE] \S+\.cc:\d+\]"
+    rb"|To enable the following instructions: .* rebuild TensorFlow"
+)
+
+
+def import_tensorflow_quietly() -> ModuleType:
+    """Import TensorFlow without the lines that its C++ part writes to the screen.
+
+    `TF_CPP_MIN_LOG_LEVEL` silences what comes after the import (XLA, devices) but not the first
+    lines, which are written before it is read. A value that the user set is respected.
+
+    Returns:
+        The module `tensorflow`.
+
+    Raises:
+        ImportError: TensorFlow cannot be imported; all that it wrote is shown then.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _lock:
+        if "tensorflow" in sys.modules or os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
+            import tensorflow as tf
+        else:
+            with stderr_without_noise():
+                import tensorflow as tf
+    module: ModuleType = tf
+    return module
+
+
+@contextlib.contextmanager
+def stderr_without_noise() -> Iterator[None]:
+    """Hold back what is written to file descriptor 2, and pass on all but TensorFlow's log lines.
+
+    Works below Python, for C++ writes to the descriptor; therefore in notebooks and under pytest too.
+    Where the block raises, every line is passed on.
+    """
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        sys.stderr.flush()
+    try:
+        screen = os.dup(_STDERR)
+    except OSError:  # a process without stderr, such as a desktop application
+        yield
+        return
+    try:
+        with tempfile.TemporaryFile() as held:
+            yield from _held_back(held, screen)
+    finally:
+        os.close(screen)
+
+
+def _held_back(held: BinaryIO, screen: int) -> Iterator[None]:
+    keep_all = True
+    os.dup2(held.fileno(), _STDERR)
+    try:
+        yield
+        keep_all = False
+    finally:
+        with contextlib.suppress(AttributeError, OSError, ValueError):
+            sys.stderr.flush()
+        os.dup2(screen, _STDERR)
+        held.seek(0)
+        for line in held:
+            if keep_all or not _NOISE.match(line):
+                os.write(_STDERR, line)

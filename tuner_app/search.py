@@ -1,0 +1,482 @@
+"""One call of `GridSearchCV.search`: the project opened, the loop over fold tasks, the end.
+
+Owns the order of events: candidates from the oracle times folds from the splitter, through the executor, into the
+journal, and whole candidates back to the oracle. What the user sees of it is `tuner`; how one fit works is `training`.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import numbers
+import os
+import pathlib
+import sys
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import keras_tuner
+import numpy as np
+from keras_tuner.engine.trial import Trial, TrialStatus
+
+from tuner_app import folds, inputs, journal, programs, results
+from tuner_app.errors import InputError, ProjectError, SearchError, SearchInterrupted
+from tuner_app.executors import Executor, ThreadExecutor
+from tuner_app.folds import FoldTask
+from tuner_app.interrupts import StopRequest
+from tuner_app.observers import SearchObserver, SearchPlan
+from tuner_app.oracle import grid_size, space_values
+from tuner_app.project import describe_differences, digest, read_json, write_json
+from tuner_app.refit import REFIT_FOLD, refit, refit_best
+from tuner_app.results import Candidate, FoldResult
+from tuner_app.results_file import ResultsFile
+from tuner_app.schedule import Schedule
+from tuner_app.training import FoldFitter, FoldStopped
+from tuner_app.versions import package_versions
+
+if TYPE_CHECKING:
+    from tuner_app.tuner import GridSearchCV
+
+# Candidates that are handed out before their predecessors ended; bounds the bookkeeping of huge grids.
+_WINDOW = 256
+_POLL_SECONDS = 0.2
+_HOOKS = ("on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end")
+
+
+class Search:
+    """The data, the folds, and the loop.
+
+    Args:
+        tuner: Whose search it is; its results are set on it.
+        data: The checked data.
+        fit_options: What `HyperModel.fit` gets beyond the data.
+        verbosity: For the default observers: 0 is quiet.
+    """
+
+    def __init__(
+        self, tuner: GridSearchCV, data: inputs.SearchData, *, fit_options: Mapping[str, Any], verbosity: int
+    ) -> None:
+        self.tuner, self.data, self.fit_options = tuner, data, fit_options
+        self.splits = folds.make_splits(tuner.cv, data.x, data.y, data.groups)
+        self.fingerprint = data.fingerprint()
+        observers = _default_observers(verbosity) if tuner.observers is None else tuner.observers
+        self.observers: list[SearchObserver] = [ResultsFile(return_train_score=tuner.return_train_score), *observers]
+        self.executor: Executor = ThreadExecutor(tuner.n_jobs)
+        self.stop = StopRequest()
+        self.schedule = Schedule()
+        self.running = 0
+        self.asked_for = 0
+        self.exhausted = False
+        self.trials: dict[str, Trial] = {}
+        self.tasks_left: dict[str, int] = {}
+        self.declared = {entry["config"]["name"] for entry in tuner.asked_space}
+        self.search_id = ""
+        self.fitter: Any = None
+
+    def run(self) -> None:
+        """Search, refit, tell.
+
+        Raises:
+            ProjectError: The project belongs to another search.
+            SearchError: Every fit failed.
+            SearchInterrupted: Ctrl-C or SIGTERM.
+        """
+        tuner = self.tuner
+        self._open_project()
+        self.fitter = tuner.fold_fitter or self._fitter()
+        tuner.on_search_begin()
+        tuner.save()
+        tuner.oracle.save()
+        self._tell("search_begun", self._plan())
+        with self.stop.listening():
+            try:
+                self._loop()
+                self._finish()
+            except FoldStopped:
+                self._interrupted()
+            finally:
+                tuner.oracle.save()
+        tuner.on_search_end()
+
+    # The loop --------------------------------------------------------------------------------------------------------
+
+    def _loop(self) -> None:
+        while True:
+            if not self.stop:
+                self._refill()
+                while len(self.schedule) and self.running < self.executor.n_jobs:
+                    self._start(self.schedule.next())
+            if not self.running:
+                if self.stop:
+                    self._interrupted()
+                if self.exhausted and not len(self.schedule):
+                    return
+                continue
+            self._take(self.executor.wait(_POLL_SECONDS))
+
+    def _refill(self) -> None:
+        """Ask the oracle for candidates while it has some and few wait."""
+        self.exhausted = False
+        while len(self.trials) < _WINDOW:
+            trial = self.tuner.oracle.create_trial(f"{self.tuner.tuner_id}-{self.asked_for}")
+            if trial.status != TrialStatus.RUNNING:
+                self.exhausted = trial.status == TrialStatus.STOPPED
+                return
+            self.asked_for += 1
+            self._begin_trial(trial)
+
+    def _begin_trial(self, trial: Trial) -> None:
+        self.tuner.on_trial_begin(trial)
+        self.trials[trial.trial_id] = trial
+        done = {(result.fold, result.execution) for result in self.tuner.fold_results.get(trial.trial_id, [])}
+        tasks = [task for task in self._tasks(trial) if (task.fold, task.execution) not in done]
+        self.tasks_left[trial.trial_id] = len(tasks)
+        for task in tasks:
+            self.schedule.add(task)
+        if not tasks:
+            self._end_trial(trial.trial_id)
+
+    def _tasks(self, trial: Trial) -> Iterable[FoldTask]:
+        values = dict(trial.hyperparameters.values)
+        for fold, (train, validation) in enumerate(self.splits):
+            for execution in range(self.tuner.executions_per_trial):
+                yield FoldTask(
+                    trial_id=trial.trial_id,
+                    fold=fold,
+                    execution=execution,
+                    values=values,
+                    seed=self._seed(values, fold, execution),
+                    train_rows=train,
+                    validation_rows=validation,
+                )
+
+    def _seed(self, values: Mapping[str, Any], fold: int, execution: int = 0) -> int:
+        """The seed of a fit.
+
+        A hyperparameter that only shows up during the search does not count at its default value: a candidate has the
+        same seed whether or not the hyperparameter was known when it began.
+        """
+        defaults = {
+            hp.name: hp.default for hp in self.tuner.oracle.hyperparameters.space if hp.name not in self.declared
+        }
+        counted = {name: value for name, value in values.items() if name not in defaults or value != defaults[name]}
+        return folds.fit_seed(self.tuner.oracle.seed, counted, fold, execution)
+
+    def _start(self, task: FoldTask) -> None:
+        self.running += 1
+        self._tell("fold_begun", task.trial_id, task.values, task.fold, task.execution)
+        self.executor.submit(self.fitter, task)
+
+    def _take(self, outcome: Any) -> None:
+        if outcome is None:
+            return
+        task, returned, error = outcome
+        self.running -= 1
+        if isinstance(error, FoldStopped):
+            return
+        if error is not None:
+            self._drain()
+            raise error
+        record, hyperparameters = returned if isinstance(returned, tuple) else (returned, None)
+        self.journal.write(record)
+        self.schedule.learn(task, record.fit_seconds + record.score_seconds)
+        self.tuner.fold_results.setdefault(task.trial_id, []).append(record)
+        if hyperparameters is not None:
+            _merge(self.trials[task.trial_id].hyperparameters, hyperparameters)
+        self._tell("fold_ended", record)
+        if record.error is not None and self.tuner.error_score == "raise":
+            self._drain()
+            raise SearchError(f"A fit failed and error_score is 'raise'. Its traceback:\n{record.error}")
+        self.tasks_left[task.trial_id] -= 1
+        if not self.tasks_left[task.trial_id]:
+            self._end_trial(task.trial_id)
+
+    def _end_trial(self, trial_id: str) -> None:
+        trial = self.trials.pop(trial_id)
+        del self.tasks_left[trial_id]
+        tuner = self.tuner
+        candidate = Candidate(
+            trial_id, dict(trial.hyperparameters.values), tuple(sorted(tuner.fold_results[trial_id], key=_by_fold))
+        )
+        self._report_trial(trial, candidate)
+        self._tell("candidate_ended", candidate)
+        try:
+            tuner.on_trial_end(trial)
+        except RuntimeError:  # Too many failures in a row.
+            self._drain()
+            raise
+
+    def _report_trial(self, trial: Trial, candidate: Candidate) -> None:
+        """Tell Keras Tuner's trial what came of it."""
+        tuner = self.tuner
+        metrics = [found for found in tuner.rule.fold_metrics(candidate.folds) if found is not None]
+        scores = tuner.rule(candidate.folds)
+        if not metrics or np.isnan(np.mean(scores)):
+            trial.status = TrialStatus.FAILED
+            trial.message = candidate.errors[0] if candidate.errors else "The score is not a finite number."
+            return
+        means = {
+            name: float(np.mean([m[name] for m in metrics])) for name in metrics[0] if all(name in m for m in metrics)
+        }
+        if not isinstance(tuner.oracle.objective, list) and len(tuner.rule.objectives) == 1:
+            name, direction = tuner.rule.objectives[0]
+            means[name] = float(np.mean(scores)) * (-1.0 if direction == "min" else 1.0)
+        else:
+            means[tuner.oracle.objective.name] = -float(np.mean(scores))
+        epoch = tuner.rule.refit_epochs(candidate.folds)
+        tuner.oracle.update_trial(trial.trial_id, means, step=0 if epoch is None else epoch - 1)
+        trial.status = TrialStatus.COMPLETED
+
+    def _drain(self) -> None:
+        """Let the running fits stop at their next epoch; their outcomes are dropped."""
+        self.stop.ask()
+        while self.running:
+            if self.executor.wait(_POLL_SECONDS) is not None:
+                self.running -= 1
+
+    # Before and after ------------------------------------------------------------------------------------------------
+
+    def _open_project(self) -> None:
+        """Check that the project is this search's, and read what it has done."""
+        tuner, project = self.tuner, self.tuner.project
+        if not project.exists() and project.path.exists():
+            project.check_may_overwrite()
+        known = read_json(project.search_file) if project.exists() else None
+        if known is not None and tuner._given_seed is None:
+            tuner.oracle.seed = int(known.get("asked", {}).get("seed", tuner.oracle.seed))
+        asked = self._asked()
+        if known is not None:
+            differences = describe_differences(known.get("asked", {}), asked)
+            if differences:
+                raise ProjectError(
+                    f"The project {project.path} was made by another search: {'; '.join(differences)}. "
+                    "Start over with --overwrite (overwrite=True), or choose another --project-name."
+                )
+        self.search_id = digest(asked)
+        self.journal = journal.Journal(project, self.search_id)
+        self._restore()
+        write_json(project.search_file, self._description(asked, known))
+
+    def _restore(self) -> None:
+        tuner = self.tuner
+        tuner.fold_results = {}
+        for record in self.journal.read():
+            if record.fold >= len(self.splits) or record.execution >= tuner.executions_per_trial:
+                continue
+            if record.trial_id not in tuner.oracle.trials:
+                tuner.oracle.adopt(record.trial_id, record.values)
+            tuner.fold_results.setdefault(record.trial_id, []).append(record)
+        whole = len(self.splits) * tuner.executions_per_trial
+        order = sorted(tuner.oracle.trials, key=lambda trial_id: (len(trial_id), trial_id))
+        ended = set(tuner.oracle.end_order)
+        missing = [i for i in order if len(tuner.fold_results.get(i, [])) < whole or i not in ended]
+        tuner.oracle.reopen(missing)
+
+    def _asked(self) -> dict[str, Any]:
+        tuner = self.tuner
+        asked = {
+            "data": {"rows": self.data.rows, "fingerprint": self.fingerprint},
+            "space": {entry["config"]["name"]: entry for entry in tuner.asked_space},
+            "folds": {
+                "splitter": repr(tuner.cv),
+                "number": len(self.splits),
+                "fingerprint": folds.fingerprint(self.splits),
+            },
+            "fit_options": {name: inputs.plain(value) for name, value in self.fit_options.items()},
+            "objective": [list(pair) for pair in tuner.rule.objectives],
+            "score_epoch": tuner.rule.epoch,
+            "executions_per_trial": tuner.executions_per_trial,
+            "max_trials": tuner.oracle.max_trials,
+            "seed": tuner.oracle.seed,
+            "intra_op_threads": tuner.devices["intra_op_threads"],
+            "compiled_epochs": {"compile_epochs": tuner.compile_epochs, "jit_compile": tuner.jit_compile},
+        }
+        return json.loads(json.dumps(asked, default=inputs.plain))
+
+    def _description(self, asked: dict[str, Any], known: Mapping[str, Any] | None) -> dict[str, Any]:
+        tuner = self.tuner
+        created = (known or {}).get("created") or datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        return {
+            "search_id": self.search_id,
+            "asked": asked,
+            "rule": journal.rule_to_json(tuner.rule),
+            "n_splits": len(self.splits),
+            "executions_per_trial": tuner.executions_per_trial,
+            "n_jobs": tuner.n_jobs,
+            "model": type(tuner.hypermodel).__qualname__,
+            "classes": self.data.labels,
+            "data": self.data.description(),
+            "devices": tuner.devices,
+            "versions": package_versions(),
+            "command_line": sys.argv[:1] and [pathlib.Path(sys.argv[0]).name, *sys.argv[1:]],
+            "created": created,
+        }
+
+    def _plan(self) -> SearchPlan:
+        tuner = self.tuner
+        size = grid_size(tuner.oracle.hyperparameters.space)
+        return SearchPlan(
+            project=tuner.project,
+            space=space_values(tuner.oracle.hyperparameters.space),
+            rule=tuner.rule,
+            n_splits=len(self.splits),
+            executions=tuner.executions_per_trial,
+            n_candidates=min(size, tuner.oracle.max_trials or size),
+            n_jobs=tuner.n_jobs,
+            finished=tuple(record for records in tuner.fold_results.values() for record in records),
+            classes=None if self.data.labels is None else tuple(self.data.labels),
+        )
+
+    def _fitter(self) -> FoldFitter:
+        tuner = self.tuner
+        cache = programs.ProgramCache()
+        x, y, weight = (_in_keras_precision(part) for part in (self.data.x, self.data.y, self.data.sample_weight))
+        for array in folds.arrays_in([x, y, weight]):
+            cache.keep(array)
+        return FoldFitter(
+            hypermodel=tuner.hypermodel,
+            build=tuner._build,
+            space=tuner.oracle.get_space,
+            x=x,
+            y=y,
+            sample_weight=weight,
+            fit_options=self.fit_options,
+            rule=tuner.rule,
+            search_seed=tuner.oracle.seed,
+            cache=cache,
+            check=self._check,
+            callbacks=self._tuner_callbacks,
+            retries=tuner.oracle.max_retries_per_trial,
+            planned_fits=len(self.splits) * tuner.executions_per_trial,
+            compile_epochs=tuner.compile_epochs,
+            jit_compile=tuner.jit_compile,
+            return_train_score=tuner.return_train_score,
+            n_classes=self.data.n_classes,
+            log_folder=self._log_folder,
+            model_file=self._model_file,
+        )
+
+    def _finish(self) -> None:
+        """The table, the summary and the refit."""
+        tuner = self.tuner
+        candidates = tuner.candidates()
+        tuner.cv_results_ = results.cv_results(
+            candidates, tuner.rule, n_splits=len(self.splits), return_train_score=tuner.return_train_score
+        )
+        if all(fold.error is not None for candidate in candidates for fold in candidate.folds):
+            self._tell("search_ended", candidates, interrupted=False)
+            found = results.most_common_error(candidates)
+            assert found is not None
+            raise SearchError(
+                f"All {sum(len(c.folds) for c in candidates)} fits failed. {found[1]} of them with:\n{found[0]}"
+            )
+        tuner.best_index_ = self._chosen_index()
+        tuner.best_params_ = tuner.cv_results_["params"][tuner.best_index_]
+        tuner.best_score_ = float(tuner.cv_results_["mean_test_score"][tuner.best_index_])
+        message = results.failure_warning(candidates, tuner.rule.error_score)
+        if message is not None:
+            warnings.warn(message, RuntimeWarning, stacklevel=4)
+        if tuner.fold_fitter is None:
+            tuner.refit_candidate = self.refit
+            if tuner.refit:
+                tuner.best_model_, tuner.refit_time_ = refit_best(self, candidates[tuner.best_index_])
+        self._tell("search_ended", candidates, interrupted=False)
+
+    def _chosen_index(self) -> int:
+        if not callable(self.tuner.refit):
+            return results.best_index(self.tuner.cv_results_)
+        index = self.tuner.refit(self.tuner.cv_results_)
+        if not isinstance(index, numbers.Integral) or not 0 <= index < len(self.tuner.cv_results_["params"]):
+            raise InputError(f"refit must return the index of a candidate. Received: {index!r}.")
+        return int(index)
+
+    def refit(self, candidate: Candidate) -> keras.Model:
+        """Train a candidate on all rows."""
+        return refit(
+            self.fitter,
+            candidate,
+            rows=self.data.rows,
+            seed=self._seed(candidate.values, REFIT_FOLD),
+            epochs=self.tuner.rule.refit_epochs(candidate.folds),
+        )
+
+    def _interrupted(self) -> None:
+        """Keep a readable table, say what is done, and how to go on."""
+        tuner = self.tuner
+        candidates = tuner.candidates()
+        self._tell("search_ended", candidates, interrupted=True)
+        tuner.oracle.save()
+        done = sum(len(records) for records in tuner.fold_results.values())
+        raise SearchInterrupted(
+            f"Interrupted: {done} fits are done and kept in {tuner.project.path}. "
+            "Run the same command again to continue.",
+            self.stop.signal_number or 2,
+        )
+
+    def _check(self) -> None:
+        if self.stop:
+            raise FoldStopped
+
+    def _tuner_callbacks(self, task: FoldTask) -> list[Any]:
+        """Keras Tuner's hooks by epoch and batch, for subclasses of the tuner that override them."""
+        cls, base = type(self.tuner), keras_tuner.Tuner
+        overridden = [name for name in _HOOKS if getattr(cls, name) is not getattr(base, name)]
+        trial = self.trials.get(task.trial_id)
+        return [_TunerHooks.of(self.tuner, trial, overridden)] if overridden and trial is not None else []
+
+    def _log_folder(self, task: FoldTask, folder: str) -> str:
+        part = "refit" if task.fold == REFIT_FOLD else f"fold_{task.fold}"
+        name = part if task.execution == 0 else f"{part}_execution_{task.execution}"
+        return os.path.join(folder, task.trial_id, name)
+
+    def _model_file(self, task: FoldTask) -> pathlib.Path | None:
+        if not self.tuner.keep_fold_models or task.fold == REFIT_FOLD:
+            return None
+        return self.tuner.project.fold_file(task.trial_id, task.fold, task.execution).with_suffix(".keras")
+
+    def _tell(self, event: str, *arguments: Any, **options: Any) -> None:
+        for observer in self.observers:
+            getattr(observer, event)(*arguments, **options)
+
+
+class _TunerHooks(keras.callbacks.Callback):
+    """Calls a tuner's overridden hooks, and only those: a batch-level callback keeps epochs from running whole."""
+
+    @classmethod
+    def of(cls, tuner: GridSearchCV, trial: Trial, names: Sequence[str]) -> _TunerHooks:
+        callback = cls()
+        for name in names:
+            hook = getattr(tuner, name)
+
+            def call(number: int, logs: Any = None, hook: Any = hook) -> None:
+                hook(trial, callback.model, number, logs=logs)
+
+            setattr(callback, name, call)
+        return callback
+
+
+def _default_observers(verbosity: int) -> list[SearchObserver]:
+    from tuner_app.progress import Progress
+    from tuner_app.tensorboard_logs import TensorBoardLogs
+
+    return [Progress(verbosity=verbosity), TensorBoardLogs()]
+
+
+def _in_keras_precision(structure: Any) -> Any:
+    """Floating-point data in Keras's precision, as Keras would turn it for each batch."""
+    wanted = keras.config.floatx()
+    return folds.map_arrays(lambda a: a.astype(wanted, copy=False) if a.dtype.kind == "f" else a, structure)
+
+
+def _merge(known: keras_tuner.HyperParameters, found: keras_tuner.HyperParameters) -> None:
+    """Hyperparameters that a fit declared on the way."""
+    if len(found.space) > len(known.space):
+        known.merge([hp for hp in found.space if not known._exists(hp.name, hp.conditions)])
+        for name, value in found.values.items():
+            known.values.setdefault(name, value)
+
+
+def _by_fold(result: FoldResult) -> tuple[int, int]:
+    return result.fold, result.execution

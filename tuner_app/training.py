@@ -1,0 +1,335 @@
+"""One fit of one candidate on one fold: build, train, score, and a record of it, whatever happens.
+
+Owns what a fit is: seeding, the user's `HyperModel.build` and `fit`, callbacks per fold, failures as records.
+It knows nothing of the other fits; `tuner` decides what is fitted, `executors` where it runs.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import pathlib
+import random
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+from keras_tuner import errors as kt_errors
+
+from tuner_app import compiled_fit, programs
+from tuner_app.errors import DataError, InputError
+from tuner_app.folds import FoldTask, Rows, arrays_in, fit_seed
+from tuner_app.results import FoldResult, ScoreRule
+
+
+class FoldStopped(BaseException):
+    """Raised in a fit's thread when the search is to stop: the fold is dropped."""
+
+
+@dataclasses.dataclass(kw_only=True)
+class FoldFitter:
+    """Fits candidates on folds; called by the executor's threads.
+
+    Attributes:
+        hypermodel: The user's `HyperModel`.
+        build: Builds a model from hyperparameters (Keras Tuner's overrides of compile arguments included).
+        space: A copy of the search space, on which a candidate's values are set.
+        x, y, sample_weight: The whole training part.
+        fit_options: What the user gave `search` beyond the data.
+        rule: How the history becomes a score.
+        search_seed: The seed of the search.
+        cache: The programs that the fits share.
+        check: Raises `FoldStopped` when the search is to stop.
+        callbacks: More callbacks for a task (the tuner's hooks).
+        retries: How often a failed fit is tried again.
+        planned_fits: How many fits share an architecture at least.
+        compile_epochs, jit_compile: As in `FitContext`.
+        return_train_score: Whether to score the training rows, too.
+        n_classes: The number of classes, for the confusion matrix; None for none.
+        log_folder: Where a user's TensorBoard callback writes for a task.
+        model_file: Where the fold's model is kept; None where it is not.
+        settings: Keras's settings of the thread that began the search.
+    """
+
+    hypermodel: keras_tuner.HyperModel
+    build: Callable[[Any], keras.Model]
+    space: Callable[[], keras_tuner.HyperParameters]
+    x: Any
+    y: Any
+    sample_weight: Any
+    fit_options: Mapping[str, Any]
+    rule: ScoreRule
+    search_seed: int
+    cache: programs.ProgramCache
+    check: Callable[[], None]
+    callbacks: Callable[[FoldTask], Sequence[Any]] = lambda task: ()
+    retries: int = 0
+    planned_fits: int = 1
+    compile_epochs: bool = True
+    jit_compile: bool | None = None
+    return_train_score: bool = False
+    n_classes: int | None = None
+    log_folder: Callable[[FoldTask, str], str] = lambda task, folder: folder
+    model_file: Callable[[FoldTask], pathlib.Path | None] = lambda task: None
+    settings: KerasSettings = dataclasses.field(default_factory=lambda: KerasSettings.current())
+
+    def __call__(self, task: FoldTask) -> tuple[FoldResult, keras_tuner.HyperParameters]:
+        """Fit a candidate on a fold.
+
+        Returns:
+            The record, and the hyperparameters with any that `build` or `fit` declared on the way.
+        """
+        self.settings.apply()
+        for attempt in range(self.retries + 1):
+            record, hyperparameters = self._attempt(task, attempt)
+            if record.error is None:
+                break
+        return record, hyperparameters
+
+    def fit(self, task: FoldTask, *, callbacks: Sequence[Any] = ()) -> keras.Model:
+        """Fit a candidate and keep the model: the refit. Failures are the caller's.
+
+        Args:
+            task: Which candidate on which rows.
+            callbacks: More callbacks, such as one that stops at an epoch.
+        """
+        self.settings.apply()
+        with self._fitting(task, task.seed, callbacks) as fit:
+            fit.train()
+            return fit.model
+
+    def _attempt(self, task: FoldTask, attempt: int) -> tuple[FoldResult, Any]:
+        began, started = time.perf_counter(), time.time()
+        seed = (
+            task.seed if attempt == 0 else fit_seed(self.search_seed, task.values, task.fold, task.execution, attempt)
+        )
+        outcome: dict[str, Any] = {}
+        fit = None
+        try:
+            with self._fitting(task, seed, ()) as fit:
+                outcome = self._outcome(fit.train(), fit.used_callbacks)
+                seconds = time.perf_counter() - began
+                outcome |= self._after(task, fit)
+        except (DataError, InputError, kt_errors.FatalError):
+            raise
+        except Exception:
+            seconds = time.perf_counter() - began
+            outcome["error"] = _own_traceback()
+        score_seconds = fit.context.score_seconds if fit is not None else 0.0
+        record = FoldResult(
+            trial_id=task.trial_id,
+            fold=task.fold,
+            execution=task.execution,
+            values=dict(task.values),
+            seed=seed,
+            started=started,
+            fit_seconds=seconds - score_seconds,
+            score_seconds=score_seconds,
+            **outcome,
+        )
+        return _without_endless_loss(record, self.rule), fit.hyperparameters if fit is not None else self.space()
+
+    @contextmanager
+    def _fitting(self, task: FoldTask, seed: int, callbacks: Sequence[Any]) -> Iterator[_Fit]:
+        fit = _Fit(self, task, seed, callbacks)
+        try:
+            fit.begin()
+            yield fit
+        finally:
+            if fit.model is not None:
+                compiled_fit.detach(fit.model)
+
+    def _outcome(self, returned: Any, callbacks: Sequence[Any]) -> dict[str, Any]:
+        """What `HyperModel.fit` gave back: a History, metrics, or the objective alone."""
+        if isinstance(returned, keras.callbacks.History):
+            history = {
+                name: [float(value) for value in values]
+                for name, values in returned.history.items()
+                if all(np.ndim(value) == 0 for value in values)
+            }
+            epochs = max((len(values) for values in history.values()), default=0)
+            return {"history": history, "final_epoch": _final_epoch(epochs, callbacks)}
+        if isinstance(returned, Mapping):
+            return {"scores": {name: float(value) for name, value in returned.items()}}
+        if isinstance(returned, int | float | np.floating):
+            return {"scores": {self.rule.objectives[0][0]: float(returned)}}
+        raise kt_errors.FatalTypeError(
+            "HyperModel.fit() must return a History, a dict of metrics or a number. "
+            f"Received: {returned!r} of type {type(returned).__name__}. Return what model.fit() returns."
+        )
+
+    def _after(self, task: FoldTask, fit: _Fit) -> dict[str, Any]:
+        """What needs the trained model: the confusion matrix, scores on the training rows, a file of its own."""
+        found: dict[str, Any] = {}
+        if self.n_classes is not None and task.validation_rows is not None:
+            predicted = compiled_fit.predict_classes(fit.model, fit.context, Rows(self.x, task.validation_rows))
+            found["confusion"] = _confusion(arrays_in(self.y)[0][task.validation_rows], predicted, self.n_classes)
+        if self.return_train_score:
+            x, y = Rows(self.x, task.train_rows).copy(), Rows(self.y, task.train_rows).copy()
+            scores = fit.model.evaluate(x, y, batch_size=compiled_fit.LARGE_BATCH, verbose=0, return_dict=True)
+            found["train_scores"] = {name: float(value) for name, value in scores.items()}
+        path = self.model_file(task)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fit.model.save(path)
+        return found
+
+
+class _Fit:
+    """A model on its way through one fit."""
+
+    def __init__(self, fitter: FoldFitter, task: FoldTask, seed: int, callbacks: Sequence[Any]) -> None:
+        self.fitter, self.task = fitter, task
+        self.hyperparameters = fitter.space()
+        self.hyperparameters.values = dict(task.values)
+        self.model: Any = None
+        self.used_callbacks: list[Any] = []
+        self._more_callbacks = callbacks
+        self._seed = seed
+        self.context = compiled_fit.FitContext(
+            seed=seed,
+            cache=fitter.cache,
+            compile_epochs=fitter.compile_epochs,
+            jit_compile=fitter.jit_compile,
+            planned_fits=fitter.planned_fits,
+            check=fitter.check,
+        )
+
+    def begin(self) -> None:
+        """Build the model from the seed; the process's own random numbers are put back afterwards."""
+        with programs.build_lock:
+            python_state, numpy_state = random.getstate(), np.random.get_state()
+            try:
+                keras.utils.set_random_seed(self._seed)
+                self.model = self.fitter.build(self.hyperparameters)
+            finally:
+                random.setstate(python_state)
+                np.random.set_state(numpy_state)
+        compiled_fit.attach(self.model, self.context)
+
+    def train(self) -> Any:
+        """Call `HyperModel.fit` as Keras Tuner does."""
+        fitter, task = self.fitter, self.task
+        options = dict(fitter.fit_options)
+        options["callbacks"] = self.used_callbacks = self._callbacks(options.get("callbacks"))
+        options.setdefault("verbose", 0)
+        if fitter.sample_weight is not None:
+            options["sample_weight"] = self._rows(fitter.sample_weight, task.train_rows)
+        if task.validation_rows is not None:
+            parts = (fitter.x, fitter.y) if fitter.sample_weight is None else (fitter.x, fitter.y, fitter.sample_weight)
+            options["validation_data"] = tuple(self._rows(part, task.validation_rows) for part in parts)
+        x, y = self._rows(fitter.x, task.train_rows), self._rows(fitter.y, task.train_rows)
+        return fitter.hypermodel.fit(self.hyperparameters, self.model, x, y, **options)
+
+    def _rows(self, structure: Any, index: Any) -> Any:
+        """A part of the data: a mere view where Keras Tuner's own `fit` hands it straight on, else real arrays."""
+        rows = Rows(structure, index)
+        if type(self.fitter.hypermodel).fit is keras_tuner.HyperModel.fit and "fit" not in vars(self.fitter.hypermodel):
+            return rows
+        copied = rows.copy()
+        self.context.known[id(copied)] = (copied, rows)
+        return copied
+
+    def _callbacks(self, given: Any) -> list[Any]:
+        """Copies of the user's callbacks, one directory per fold for TensorBoard, and the tuner's own."""
+        callbacks = _deep_copies(given)
+        if self.task.validation_rows is None:
+            callbacks = [
+                callback for callback in callbacks if not str(getattr(callback, "monitor", "")).startswith("val_")
+            ]
+        for callback in callbacks:
+            if isinstance(callback, keras.callbacks.TensorBoard):
+                callback.log_dir = self.fitter.log_folder(self.task, str(callback.log_dir))
+        return [*callbacks, *self.fitter.callbacks(self.task), *self._more_callbacks]
+
+
+@dataclasses.dataclass(frozen=True)
+class KerasSettings:
+    """Keras's settings, which it keeps per thread: a fit's thread takes over those of the search.
+
+    Attributes:
+        dtype_policy: The global dtype policy.
+        custom_objects: Registered custom objects.
+    """
+
+    dtype_policy: Any
+    custom_objects: Mapping[str, Any]
+
+    @classmethod
+    def current(cls) -> KerasSettings:
+        """The settings of this thread."""
+        return cls(keras.config.dtype_policy(), dict(keras.saving.get_custom_objects()))
+
+    def apply(self) -> None:
+        """Take the settings over into this thread."""
+        keras.config.set_dtype_policy(self.dtype_policy)
+        keras.saving.get_custom_objects().update(self.custom_objects)
+
+
+class StopAfter(keras.callbacks.Callback):
+    """Ends a fit after a number of epochs, without telling anyone that fewer were planned.
+
+    Args:
+        epochs: The number of epochs.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        self.epochs = epochs
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Stop once the epoch is the last one wanted."""
+        if epoch + 1 >= self.epochs:
+            self.model.stop_training = True
+
+
+def _deep_copies(given: Any) -> list[Any]:
+    callbacks = list(given) if isinstance(given, list | tuple) else [] if given is None else [given]
+    try:
+        return copy.deepcopy(callbacks)
+    except Exception as error:
+        raise kt_errors.FatalValueError(
+            "All callbacks of a search must be deep-copyable, since each fold needs its own. "
+            f"Received: {callbacks!r}, of which copy.deepcopy says: {error}"
+        ) from error
+
+
+def _final_epoch(epochs: int, callbacks: Sequence[Any]) -> int:
+    """After how many epochs the weights were taken: `EarlyStopping` may have gone back to its best."""
+    for callback in callbacks:
+        restored = isinstance(callback, keras.callbacks.EarlyStopping) and callback.restore_best_weights
+        if restored and callback.best_weights is not None:
+            return min(epochs, int(callback.best_epoch) + 1)
+    return epochs
+
+
+def _without_endless_loss(record: FoldResult, rule: ScoreRule) -> FoldResult:
+    """A fit whose score is NaN or infinite has failed, though it raised nothing."""
+    if record.error is not None:
+        return record
+    metrics = record.at_epoch()
+    for name, _ in rule.objectives:
+        if name in metrics and not math.isfinite(metrics[name]):
+            return dataclasses.replace(
+                record, error=f"ValueError: {name} must be a finite number, but it is {metrics[name]}.\n"
+            )
+    return record
+
+
+def _confusion(true: Any, predicted: Any, n_classes: int) -> list[list[int]] | None:
+    labels = np.asarray(true).reshape(-1).astype(np.int64)
+    if predicted.ndim != 1 or len(labels) != len(predicted) or predicted.max(initial=0) >= n_classes:
+        return None
+    counts = np.bincount(labels * n_classes + predicted, minlength=n_classes * n_classes)
+    return counts.reshape(n_classes, n_classes).tolist()
+
+
+def _own_traceback() -> str:
+    """The traceback of the current exception from the user's code on, the same for every thread."""
+    return traceback.format_exc()

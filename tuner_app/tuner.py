@@ -1,0 +1,377 @@
+"""`GridSearchCV`: a Keras Tuner grid search whose every candidate is scored by cross-validation.
+
+Owns what a user calls and what Keras Tuner calls. The search itself is `search`, one fit is `training`, how histories
+become scores is `results`, what lies on disk is `project` and `journal`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import numbers
+import os
+import pathlib
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import keras
+import keras_tuner
+import numpy as np
+from keras_tuner.engine.trial import Trial
+
+from tuner_app import devices, inputs, predictor
+from tuner_app.errors import InputError, ProjectError
+from tuner_app.executors import count_jobs
+from tuner_app.folds import FoldTask
+from tuner_app.observers import SearchObserver
+from tuner_app.oracle import GridOracle, grid
+from tuner_app.project import Project, read_json, write_json
+from tuner_app.results import Candidate, FoldResult, ScoreRule
+from tuner_app.search import Search
+
+
+class GridSearchCV(keras_tuner.GridSearch):
+    """Exhaustive search over a Keras Tuner search space, each candidate scored by cross-validation.
+
+    The arguments are Keras Tuner's and scikit-learn's, under their names there.
+
+    Args:
+        hypermodel: A `keras_tuner.HyperModel`, or a function of `hp` that returns a compiled model. An overridden
+            `HyperModel.fit` is called.
+        objective: A metric's name such as `"val_accuracy"`, a `keras_tuner.Objective`, or a list of them (their sum,
+            each in its direction, decides). Optional when `HyperModel.fit` returns a number to minimise.
+        cv: The number of folds (`KFold`), any scikit-learn splitter, or an iterable of index pairs. Defaults to 3.
+        n_jobs: How many fits run side by side; None or -1 is the number of cores. Never changes a result.
+        refit: Whether to train the best candidate on all rows at the end, or a function of `cv_results_` that
+            returns the index of the candidate to take. Defaults to True.
+        error_score: The score of a fit that failed, or `"raise"` to stop. Defaults to NaN.
+        return_train_score: Whether to score the training rows, too. Defaults to False.
+        score_epoch: `"last"` scores each fold by its final epoch; `"best"` by the epoch at which the mean curve over
+            the folds is best, the same for all folds. The refit trains for as long. Defaults to `"last"`.
+        max_trials: At most so many candidates; None is all of them.
+        seed: The search's seed; 0 is a seed. None draws one, which `search.json` keeps for a resume.
+        hyperparameters: As in Keras Tuner.
+        tune_new_entries: As in Keras Tuner.
+        allow_new_entries: As in Keras Tuner.
+        max_retries_per_trial: How often a failed fit is tried again. Defaults to 0.
+        max_consecutive_failed_trials: After so many failed candidates in a row the search stops with a RuntimeError.
+            Defaults to 3.
+        executions_per_trial: How often each fold is fitted; the scores are averaged. Defaults to 1.
+        directory: The folder of all projects. Defaults to the current one.
+        project_name: The folder of this search. Defaults to `untitled_project`.
+        overwrite: Whether to start over. Defaults to False: what is done is kept, what is missing is trained.
+        verbose: 0 for no output, 1 for progress, 2 for more. Defaults to 1.
+        observers: Who watches the search; None is progress on the screen and TensorBoard's files.
+        compile_epochs: Whether an epoch runs as one program where that is possible. Defaults to True.
+        jit_compile: True or False forces or forbids XLA; None decides by the amount of work. Defaults to None.
+        keep_fold_models: Whether each fold's model is saved as `trial_*/fold_*.keras`. Defaults to False.
+        fold_fitter: Replaces the fitting of a fold: a function of a `FoldTask` that returns a `FoldResult`. For tests
+            and benchmarks; there is no refit then.
+        **options: `optimizer`, `loss`, `metrics`, `max_model_size`, `distribution_strategy`: as in Keras Tuner.
+
+    Attributes:
+        cv_results_: scikit-learn's table, a dict of columns; see `results.cv_results`.
+        best_index_: The row of the best candidate.
+        best_params_: Its hyperparameters' values.
+        best_score_: Its mean score; higher is better (a metric to minimise is negated).
+        best_model_: The refit model.
+        refit_time_: Seconds that the refit took.
+        histories_: Per candidate (in the order of `cv_results_`) and fold: metric to a list of one number per epoch.
+            With several executions a list of such dicts per fold.
+        n_splits_: The number of folds.
+        classes_: The class labels, where the targets are classes; else None.
+
+    Raises:
+        InputError: An argument has a value that cannot work.
+        ProjectError: The project cannot be used.
+    """
+
+    def __init__(
+        self,
+        hypermodel: Any = None,
+        objective: Any = None,
+        *,
+        cv: Any = 3,
+        n_jobs: int | None = None,
+        refit: bool | Callable[[Mapping[str, Any]], int] = True,
+        error_score: float | str = np.nan,
+        return_train_score: bool = False,
+        score_epoch: str = "last",
+        max_trials: int | None = None,
+        seed: int | None = None,
+        hyperparameters: keras_tuner.HyperParameters | None = None,
+        tune_new_entries: bool = True,
+        allow_new_entries: bool = True,
+        max_retries_per_trial: int = 0,
+        max_consecutive_failed_trials: int = 3,
+        executions_per_trial: int = 1,
+        directory: str | os.PathLike[str] | None = None,
+        project_name: str | None = None,
+        overwrite: bool = False,
+        verbose: int = 1,
+        observers: Sequence[SearchObserver] | None = None,
+        compile_epochs: bool = True,
+        jit_compile: bool | None = None,
+        keep_fold_models: bool = False,
+        fold_fitter: Callable[[FoldTask], FoldResult] | None = None,
+        **options: Any,
+    ) -> None:
+        self.devices = devices.configure()
+        self.cv, self.refit, self.return_train_score = cv, refit, return_train_score
+        self.n_jobs = count_jobs(n_jobs)
+        self.error_score = _checked_error_score(error_score)
+        self._check_counts(max_trials, executions_per_trial, seed)
+        self.compile_epochs, self.jit_compile, self.keep_fold_models = compile_epochs, jit_compile, keep_fold_models
+        self.verbose, self.observers, self.fold_fitter = verbose, observers, fold_fitter
+        self.project = Project(directory or ".", project_name or "untitled_project")
+        self._given_seed = seed
+        oracle = GridOracle(
+            objective=objective,
+            max_trials=max_trials,
+            seed=seed,
+            hyperparameters=hyperparameters,
+            tune_new_entries=tune_new_entries,
+            allow_new_entries=allow_new_entries,
+            max_retries_per_trial=max_retries_per_trial,
+            max_consecutive_failed_trials=max_consecutive_failed_trials,
+        )
+        score = float("nan") if error_score == "raise" else float(error_score)
+        self.rule = ScoreRule(_objectives(oracle.objective), score_epoch, score)
+        self.asked_space: list[Any] = []
+        self.fold_results: dict[str, list[FoldResult]] = {}
+        self.cv_results_: dict[str, Any] = {}
+        self.classes_: Any = None
+        # keras_tuner.GridSearch would put its own oracle here: the next class in line takes ours.
+        with self._overwriting(overwrite), _without_keras_tuners_line():
+            super(keras_tuner.GridSearch, self).__init__(
+                oracle=oracle,
+                hypermodel=hypermodel,
+                directory=str(self.project.directory),
+                project_name=self.project.name,
+                executions_per_trial=executions_per_trial,
+                **options,
+            )
+        self.oracle.verbose = 0
+        self.asked_space = self.asked_space or self.oracle.hyperparameters.get_config()["space"]
+
+    # What a user calls -----------------------------------------------------------------------------------------------
+
+    def search(
+        self, x: Any = None, y: Any = None, *, groups: Any = None, sample_weight: Any = None, **fit_options: Any
+    ) -> None:
+        """Fit every candidate on every fold, then the best one on all rows. Run again, it goes on where it was stopped.
+
+        Args:
+            x: Features of shape `(n_samples, ...)`: an array, a list or dict of arrays; or a `Dataset`, without `y`.
+            y: Targets of shape `(n_samples, ...)`. Text labels become class numbers; `predict` gives the labels back.
+            groups: Group labels of shape `(n_samples,)`, for splitters that need them.
+            sample_weight: Weights of shape `(n_samples,)` for training and validation.
+            **fit_options: Handed to `HyperModel.fit`: `epochs`, `batch_size`, `callbacks`, `class_weight`, ...
+
+        Raises:
+            InputError: The data or an option cannot work.
+            ProjectError: The project belongs to another search, or is in use.
+            SearchError: Every fit failed.
+            SearchInterrupted: Ctrl-C or SIGTERM; what is finished is kept.
+        """
+        verbose = fit_options.pop("verbose", self.verbose)
+        inputs.check_fit_options(fit_options)
+        data = inputs.check_data(x, y, groups=groups, sample_weight=sample_weight)
+        self.classes_ = data.classes
+        search = Search(self, data, fit_options=fit_options, verbosity=1 if verbose == "auto" else int(verbose))
+        self.n_splits_ = len(search.splits)
+        with self.project.locked():
+            search.run()
+
+    def predict(self, x: Any, *, batch_size: int = 1024) -> Any:
+        """Predictions of the refit model.
+
+        Args:
+            x: Features of shape `(n_samples, ...)`.
+            batch_size: Rows per step. Defaults to 1024.
+
+        Returns:
+            Class labels of shape `(n_samples,)` for a classifier, else the model's outputs.
+
+        Raises:
+            ProjectError: There is no refit model.
+        """
+        outputs = self.best_model_.predict(x, batch_size=batch_size, verbose=0)
+        return outputs if self.classes_ is None else self.classes_[np.argmax(outputs, axis=-1)]
+
+    @property
+    def best_model_(self) -> keras.Model:
+        """The best candidate, trained on all rows; read from disk where this process did not train it."""
+        if self._best_model is None:
+            if not self.project.model_file.exists():
+                raise ProjectError("There is no refit model yet. Call search() with refit=True first.")
+            self._best_model = predictor.load_predictor(self.project).model
+        return self._best_model
+
+    @best_model_.setter
+    def best_model_(self, model: keras.Model) -> None:
+        self._best_model = model
+
+    @property
+    def histories_(self) -> list[list[Any]]:
+        """The histories of every candidate's folds."""
+        several = self.executions_per_trial > 1
+        return [
+            [
+                found if several else found[0]
+                for fold in range(self.n_splits_)
+                for found in [[result.history for result in candidate.folds if result.fold == fold]]
+            ]
+            for candidate in self.candidates()
+        ]
+
+    def get_best_models(self, num_models: int = 1) -> list[keras.Model]:
+        """The best models, best first, each trained on all rows.
+
+        Keras Tuner loads what each trial saved at its best epoch; a cross-validated candidate has no one model, so the
+        refit one is given, and others are trained now.
+
+        Args:
+            num_models: How many. Defaults to 1.
+
+        Raises:
+            ProjectError: More than the refit model is asked for, and there was no search in this process.
+        """
+        return super().get_best_models(num_models)
+
+    def load_model(self, trial: Trial) -> keras.Model:
+        """The model of a candidate, trained on all rows."""
+        best = self.project.manifest_file.exists() and self._manifest_trial() == trial.trial_id
+        if best:
+            return self.best_model_
+        if self.refit_candidate is None:
+            raise ProjectError(
+                "Only the best candidate's model is kept. Call search() in this process first to train others."
+            )
+        candidate = next((c for c in self.candidates() if c.trial_id == trial.trial_id), None)
+        if candidate is None:
+            raise ProjectError(
+                f"Trial {trial.trial_id} is not finished, so it has no model. Run the search again to finish it."
+            )
+        return self.refit_candidate(candidate)
+
+    # What Keras Tuner calls ------------------------------------------------------------------------------------------
+
+    _best_model: keras.Model | None = None
+    refit_candidate: Callable[[Candidate], keras.Model] | None = None
+    n_splits_: int = 0
+
+    def reload(self) -> None:
+        """Read the trials of an earlier run. The space is declared anew first, so that a changed one can be told."""
+        self._populate_initial_space()
+        self.asked_space = self.oracle.hyperparameters.get_config()["space"]
+        self.oracle.reload()
+
+    def save(self) -> None:
+        """Leave Keras Tuner's mark of a project; once is enough, since it holds no state."""
+        if not pathlib.Path(self._get_tuner_fname()).exists():
+            write_json(pathlib.Path(self._get_tuner_fname()), self.get_state())
+
+    def run_trial(self, trial: Trial, *arguments: Any, **options: Any) -> Any:
+        """Not used: a trial is several fold tasks, which `search` runs side by side."""
+        raise NotImplementedError("GridSearchCV fits folds, not trials. Call search().")
+
+    # Inside ----------------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _overwriting(self, overwrite: bool) -> Iterator[None]:
+        if not overwrite:
+            yield
+            return
+        with self.project.locked():
+            self.project.check_may_overwrite()
+            _remove_folder(self.project.path)
+            yield
+
+    def _check_counts(self, max_trials: Any, executions: Any, seed: Any) -> None:
+        for name, value, least in (
+            ("max_trials", max_trials, 1),
+            ("executions_per_trial", executions, 1),
+            ("seed", seed, 0),
+        ):
+            if value is None and name != "executions_per_trial":
+                continue
+            if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+                raise InputError(f"{name} must be a whole number from {least}. Received: {value!r}.")
+
+    def _build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Keras Tuner's build, which would also clear Keras's state under the other threads."""
+        model = self._build_hypermodel(hp)
+        if not isinstance(model, keras.Model):
+            raise keras_tuner.errors.FatalTypeError(
+                "Expected the model-building function, or HyperModel.build() to return a valid Keras Model instance. "
+                f"Received: {model} of type {type(model)}."
+            )
+        size = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) if model.built else 0
+        if self.max_model_size and size > self.max_model_size:
+            raise keras_tuner.errors.FailedTrialError(f"Oversized model: {size} parameters. Skip model.")
+        return model
+
+    def candidates(self) -> list[Candidate]:
+        """The whole candidates in the order of the grid."""
+        whole = self.n_splits_ * self.executions_per_trial
+        found = [
+            Candidate(
+                trial_id,
+                dict(self.oracle.trials[trial_id].hyperparameters.values),
+                tuple(sorted(records, key=lambda r: (r.fold, r.execution))),
+            )
+            for trial_id, records in self.fold_results.items()
+            if len(records) == whole
+        ]
+        positions: dict[str, int] = {}
+        if len(found) > 1:
+            for position, values in enumerate(grid(self.oracle.hyperparameters.space)):
+                positions[_key(values)] = position
+        last = len(positions)
+        return sorted(found, key=lambda c: (positions.get(_key(c.values), last), len(c.trial_id), c.trial_id))
+
+    def _manifest_trial(self) -> str | None:
+        values = read_json(self.project.manifest_file).get("hyperparameters")
+        return next((t.trial_id for t in self.oracle.trials.values() if t.hyperparameters.values == values), None)
+
+
+def _objectives(objective: Any) -> tuple[tuple[str, str], ...]:
+    several = getattr(objective, "objectives", None)
+    return tuple((one.name, one.direction) for one in (several or [objective]))
+
+
+def _checked_error_score(error_score: Any) -> float | str:
+    if error_score == "raise":
+        return "raise"
+    if isinstance(error_score, numbers.Real) and not isinstance(error_score, bool):
+        return float(error_score)
+    raise InputError(f"error_score must be a number or 'raise'. Received: {error_score!r}.")
+
+
+def _key(values: Mapping[str, Any]) -> str:
+    return repr(sorted(values.items()))
+
+
+def _remove_folder(path: pathlib.Path) -> None:
+    try:
+        if path.exists():
+            shutil.rmtree(path)
+    except OSError as error:
+        raise ProjectError(
+            f"Cannot remove {path}: {error.strerror or error}. Make it writable, or choose another --project-name."
+        ) from error
+
+
+@contextlib.contextmanager
+def _without_keras_tuners_line() -> Iterator[None]:
+    """Keras Tuner prints that it reloads; what a user's `build` prints is passed on."""
+    caught = io.StringIO()
+    with contextlib.redirect_stdout(caught):
+        yield
+    lines = [
+        line for line in caught.getvalue().splitlines(keepends=True) if not line.startswith("Reloading Tuner from ")
+    ]
+    sys.stdout.write("".join(lines))
