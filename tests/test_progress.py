@@ -133,7 +133,8 @@ def test_interrupted_has_no_summary_and_says_how_to_go_on() -> None:
     lines = lines_of(plan_for(15), [whole, part], interrupted=True)
     where = pathlib.Path("logs/digits")
     assert lines[-1] == (
-        f"Interrupted: 4 of 45 fits are done and kept in {where}. Run the same command again to continue."
+        f"Interrupted: 4 of 45 fits are done and kept in {where}. "
+        "Run the same command again (without --overwrite) to continue."
     )
     assert not any(line.startswith("Best") for line in lines)
 

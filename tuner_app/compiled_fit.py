@@ -1,16 +1,19 @@
 """`Model.fit` for in-memory arrays, with each epoch run as one program.
 
 Owns what happens between the user's call of `model.fit` and the programs: which fits can run that way (and the reason
-where one cannot), the order of rows, callbacks, validation and the history. The numbers are those of `Model.fit` given the
-same order of rows. What cannot run as one program goes through Keras's own `fit`, with the same order of rows.
+where one cannot), the order of rows, callbacks, validation and the history. The numbers are those of `Model.fit` given
+the same order of rows. What cannot run as one program goes through Keras's own `fit`, with the same order of rows.
+Which programs are shared is the business of `programs`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import logging
+import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -19,19 +22,39 @@ import tensorflow as tf
 
 from tuner_app import programs
 from tuner_app.folds import Index, Rows, arrays_in, map_arrays
-from tuner_app.programs import NotCompilableError, Program, ProgramCache
+from tuner_app.programs import NotCompilableError, NotTransferableError, Program, ProgramCache
 
 logger = logging.getLogger(__name__)
 
-# Validation in steps of this many rows, where the size of the step cannot change the result.
+# Validation in steps of this many rows, where the size of the step cannot change the result ...
 LARGE_BATCH = 1024
+# ... and the outputs of all layers together stay below this many numbers (128 MiB).
+_LARGE_OUTPUTS = 2**25
 
 _BATCH_HOOKS = (
     *("on_batch_begin", "on_batch_end", "on_train_batch_begin", "on_train_batch_end"),
     *("on_test_batch_begin", "on_test_batch_end"),
 )
-# Arguments of Model.fit that make sense for arrays only in parts that a program does not do.
-_UNSUPPORTED = ("steps_per_epoch", "validation_steps")
+# Keras's callbacks that look at batches only if they are asked to.
+_BATCHES_ON_REQUEST: dict[type, Callable[[Any], bool]] = {
+    keras.callbacks.ProgbarLogger: lambda callback: False,
+    keras.callbacks.ModelCheckpoint: lambda callback: callback.save_freq != "epoch",
+    keras.callbacks.BackupAndRestore: lambda callback: callback.save_freq != "epoch",
+    keras.callbacks.TensorBoard: lambda callback: (
+        callback.update_freq != "epoch" or callback.write_steps_per_second or bool(callback._start_batch)
+    ),
+}
+# Losses that are a mean over rows, whatever the batch, unless their configuration says otherwise.
+_ROW_LOSSES = frozenset(
+    "mean_squared_error mean_absolute_error mean_absolute_percentage_error mean_squared_logarithmic_error log_cosh huber "
+    "cosine_similarity binary_crossentropy binary_focal_crossentropy categorical_crossentropy kl_divergence poisson "
+    "categorical_focal_crossentropy sparse_categorical_crossentropy hinge squared_hinge categorical_hinge".split()
+)
+# Losses of a whole batch, which do not become means over rows as metrics either.
+_BATCH_LOSSES = frozenset({"dice", "tversky", "circle", "ctc"})
+_FIT = inspect.signature(keras.Model.fit)
+
+_Parts = tuple[Rows, Rows | None, Rows | None]
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -47,6 +70,8 @@ class FitContext:
         check: Called after each epoch; an exception from it ends the fit.
         known: Arrays that are copies of rows which lie in memory anyway, by identity.
         score_seconds: Counts the time spent on validation, in seconds.
+        random: The order of rows comes from here; a second `fit` of the same model goes on where the first ended.
+        program_options: How the last fit asked for its program; None before.
     """
 
     seed: int
@@ -57,16 +82,28 @@ class FitContext:
     check: Callable[[], None] = lambda: None
     known: dict[int, tuple[Any, Rows]] = dataclasses.field(default_factory=dict)
     score_seconds: float = 0.0
+    random: np.random.Generator = dataclasses.field(init=False)
+    program_options: dict[str, Any] | None = dataclasses.field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.random = np.random.default_rng(self.seed)
 
     def rows(self, structure: Any) -> Rows | None:
         """The rows behind arrays that a fit was given: those it is known to be a copy of, or all of its own."""
         if structure is None or isinstance(structure, Rows):
             return structure
         known = self.known.get(id(structure))
-        if known is not None and known[0] is structure:
+        if known is not None and known[0] is structure and _is_still_a_copy(structure, known[1]):
             return known[1]
-        arrays = _as_keras_arrays(structure)
-        return Rows(arrays, np.arange(len(arrays_in(arrays)[0])))
+        arrays = map_arrays(programs.as_keras_array, structure)
+        lengths = {len(array) for array in arrays_in(arrays)}
+        if len(lengths) != 1:
+            raise ValueError(f"All arrays must have the same number of rows. Received: {sorted(lengths)}.")
+        return Rows(arrays, np.arange(lengths.pop()))
+
+    def order(self, rows: Index, *, shuffle: bool) -> Index:
+        """The rows of one epoch in the order in which they are used."""
+        return self.random.permutation(rows) if shuffle else rows
 
 
 def attach(model: keras.Model, context: FitContext) -> None:
@@ -74,7 +111,13 @@ def attach(model: keras.Model, context: FitContext) -> None:
     original = model.fit
 
     def fit(*arguments: Any, **options: Any) -> keras.callbacks.History:
-        return _fit(model, original, context, _named(arguments, options))
+        if type(model).fit is not keras.Model.fit:
+            _say_why_not(model, context, "its class overrides fit")
+            plain = {name: _unwrapped(value) for name, value in options.items()}
+            return original(*map(_unwrapped, arguments), **plain)
+        bound = _FIT.bind(model, *arguments, **options)
+        bound.apply_defaults()
+        return _fit(model, original, context, {name: bound.arguments[name] for name in list(_FIT.parameters)[1:]})
 
     object.__setattr__(model, "fit", fit)
 
@@ -85,73 +128,108 @@ def detach(model: keras.Model) -> None:
 
 
 def predict_classes(model: keras.Model, context: FitContext, x: Any) -> Any:
-    """Class numbers of rows, shape `(n_rows,)`: the largest output of each."""
+    """Class numbers of rows: the largest output of each, or whether a single output lies above its threshold.
+
+    Args:
+        model: A trained model.
+        context: The context of its fit.
+        x: `Rows`, or arrays of shape `(n_rows, ...)`.
+
+    Returns:
+        Integers of shape `(n_rows,)`; of shape `(0,)` where the outputs are not those of one classifier.
+    """
     rows = context.rows(x)
     assert rows is not None
-    if programs.is_described(model):
-        data = _Data(context, rows, None, None)
-        program = context.cache.program(model, data.specs, batch_size=0, evaluation_batch_size=LARGE_BATCH, xla=False)
-        bound = program.function("predict").bind(programs.variables_of(model), {})
-        return bound(data.x, tf.constant(rows.index.astype(np.int32))).numpy()
-    return np.argmax(model.predict(rows.copy(), batch_size=LARGE_BATCH, verbose=0), axis=-1)
-
-
-def _named(arguments: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    names = ("x", "y", "batch_size", "epochs", "verbose", "callbacks", "validation_split", "validation_data")
-    return {**dict(zip(names, arguments, strict=False)), **options}
+    rows = Rows(_with_tuples(rows.arrays), rows.index)
+    if not programs.is_described(model):
+        return _classes(model.predict(rows.copy(), verbose=0), programs.class_threshold(model))
+    data = _Data(context, (rows, None, None))
+    options = context.program_options or {
+        "specs": data.specs,
+        "batch_size": 0,
+        "evaluation_batch_size": _evaluation_batch_size(model, 32),
+        "xla": False,
+    }
+    try:
+        program = context.cache.program(model, **options)
+        bound = program.function("predict", model, data.specs).bind(model, {})
+    except NotCompilableError:
+        return np.empty(0, np.int32)
+    except NotTransferableError:
+        return _classes(model.predict(rows.copy(), verbose=0), programs.class_threshold(model))
+    return bound(data.x, tf.constant(data.rows)).numpy()
 
 
 def _fit(model: keras.Model, original: Any, context: FitContext, options: dict[str, Any]) -> keras.callbacks.History:
-    options = {**options, "callbacks": _callback_list(options.get("callbacks"))}
+    given = options["callbacks"]
+    if not isinstance(given, keras.callbacks.CallbackList):
+        options["callbacks"] = list(given) if isinstance(given, list | tuple) else [given] if given is not None else []
     try:
         reason = _why_not(model, context, options)
         if reason is None:
             return _CompiledFit(model, context, options).run()
     except NotCompilableError as error:
         reason = str(error)
-    logger.info("%s trains with model.fit, because %s.", model.name, reason)
+    _say_why_not(model, context, reason)
     return _plain_fit(model, original, context, options)
+
+
+def _say_why_not(model: keras.Model, context: FitContext, reason: str) -> None:
+    """Once per search for each kind of model and reason, not once per fit."""
+    if context.cache.is_news(type(model).__name__, model.name, reason):
+        logger.info("%s trains with model.fit, because %s.", model.name, reason)
 
 
 def _why_not(model: keras.Model, context: FitContext, options: Mapping[str, Any]) -> str | None:
     """The reason why a fit cannot run as programs; None where it can."""
     if not context.compile_epochs:
         return "compiled epochs are switched off"
+    return _why_not_model(model) or _why_not_options(options) or _why_not_callbacks(options["callbacks"])
+
+
+def _why_not_model(model: keras.Model) -> str | None:
     if not model.compiled:
         return "it is not compiled"
     if model.run_eagerly or tf.config.functions_run_eagerly():
         return "it runs eagerly"
-    if tf.distribute.has_strategy() or not isinstance(model.distribute_strategy, tf.distribute.Strategy):
+    if tf.distribute.has_strategy() or model._distribute_strategy is not None:
         return "it is distributed"
-    if type(model).make_train_function is not keras.Model.make_train_function:
-        return "its make_train_function is overridden"
-    for name in _UNSUPPORTED:
-        if options.get(name) is not None:
-            return f"{name} is given"
-    for part in (options.get("x"), options.get("y"), options.get("sample_weight"), *_parts(options.get("validation_data"))):
-        if not _is_in_memory(part):
-            return f"the data come as {type(part).__name__}, not as arrays"
-    if options.get("x") is None or options.get("y") is None:
-        return "x or y is not given"
-    for callback in options["callbacks"]:
-        if _works_by_batches(callback):
-            return f"the callback {type(callback).__name__} works by batches"
-    if isinstance(options["callbacks"], keras.callbacks.CallbackList):
-        return "the callbacks come as a CallbackList"
+    if any(getattr(type(model), name) is not getattr(keras.Model, name) for name in ("make_train_function", "evaluate")):
+        return "it has a training loop of its own"
     return None
+
+
+def _why_not_options(options: Mapping[str, Any]) -> str | None:
+    for name in ("steps_per_epoch", "validation_steps"):
+        if options[name] is not None:
+            return f"{name} is given"
+    if keras.config.max_epochs() or keras.config.max_steps_per_epoch():
+        return "keras.config caps the epochs"
+    if options["x"] is None:
+        return "x is not given"
+    if not isinstance(options["validation_freq"], int | list | tuple | set):
+        return "validation_freq is neither a number nor a list"
+    parts = [options["x"], options["y"], options["sample_weight"], *_unpacked(options["validation_data"])]
+    foreign = [part for part in parts if not _is_in_memory(part)]
+    return f"the data come as {type(foreign[0]).__name__}, not as arrays" if foreign else None
+
+
+def _why_not_callbacks(callbacks: Any) -> str | None:
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        return "the callbacks come as a CallbackList"
+    by_batches = [callback for callback in callbacks if _works_by_batches(callback)]
+    return f"the callback {type(by_batches[0]).__name__} works by batches" if by_batches else None
 
 
 class _Data:
     """Arrays on the device, and what they look like to a trace."""
 
-    def __init__(self, context: FitContext, x: Rows, y: Rows | None, weight: Rows | None) -> None:
+    def __init__(self, context: FitContext, parts: _Parts) -> None:
         tensor = context.cache.tensor
-        self.rows = x.index.astype(np.int32)
-        self.x, self.y, self.weight = (None if r is None else map_arrays(tensor, r.arrays) for r in (x, y, weight))
-        self.specs = tuple(
-            None if part is None else map_arrays(programs.spec, part) for part in (self.x, self.y, self.weight)
-        )
-        self.total = len(arrays_in(x.arrays)[0])
+        self.rows = parts[0].index.astype(np.int32)
+        self.x, self.y, self.weight = (None if part is None else map_arrays(tensor, part.arrays) for part in parts)
+        self.specs = tuple(map_arrays(programs.spec, part) for part in self.arguments)
+        self.total = len(arrays_in(parts[0].arrays)[0])
 
     @property
     def arguments(self) -> tuple[Any, Any, Any]:
@@ -163,33 +241,28 @@ class _CompiledFit:
 
     def __init__(self, model: keras.Model, context: FitContext, options: Mapping[str, Any]) -> None:
         self.model, self.context, self.options = model, context, options
-        self.batch_size = int(options.get("batch_size") or 32)
-        self.epochs = int(options.get("epochs", 1))
+        self.batch_size = int(options["batch_size"] or 32)
+        self.epochs = int(options["epochs"])
         train, validation = _split_off(context, options)
-        self.train = _Data(context, *train)
-        self.validation = _Data(context, *validation) if validation is not None else None
-        self.random = np.random.default_rng(context.seed)
+        self.train = _Data(context, train)
+        self.validation = _Data(context, validation) if validation is not None else None
         self.scratch: dict[int, Any] = {}
         self.bound: dict[str, Callable[..., Any]] = {}
-        self.program = self._choose_program()
+        self.architecture: str | None = None
+        self.program: Program
 
     def run(self) -> keras.callbacks.History:
         model = self.model
-        callbacks = keras.callbacks.CallbackList(
-            self.options["callbacks"],
-            add_history=True,
-            add_progbar=self.options.get("verbose", "auto") != 0,
-            verbose=self.options.get("verbose", "auto"),
-            epochs=self.epochs,
-            steps=-(-len(self.train.rows) // self.batch_size),
-            model=model,
-        )
+        # Before any callback has run, so that a refusal leaves nothing half done.
         self._prepare()
+        callbacks = self._callback_list()
         model.stop_training = False
         callbacks.on_train_begin()
-        logs = None
-        for epoch in range(int(self.options.get("initial_epoch") or 0), self.epochs):
+        logs: dict[str, Any] | None = None
+        for epoch in range(model._initial_epoch or int(self.options["initial_epoch"]), self.epochs):
             callbacks.on_epoch_begin(epoch)
+            if logs is None:
+                self._follow_changes()
             logs = self._train_epoch()
             if self.validation is not None and self._validates(epoch):
                 logs |= self._validate(callbacks)
@@ -202,77 +275,122 @@ class _CompiledFit:
         callbacks.on_train_end(logs)
         return model.history
 
-    def _choose_program(self) -> Program:
-        model, options = self.model, self.options
-        with programs.build_lock:
-            if model.optimizer is not None and not model.optimizer.built and model.built:
-                model.optimizer.build(model.trainable_variables)
-        steps = len(self.train.rows) // self.batch_size
-        work = steps * max(self.epochs, 1) * self.context.planned_fits
-        xla = self.context.jit_compile
-        if xla is None:
-            xla = work >= programs.XLA_MINIMUM_STEPS and _supports_xla(model)
-        asked = options.get("validation_batch_size")
-        large = LARGE_BATCH if not asked and _any_batch_size_scores_alike(model) else int(asked or self.batch_size)
-        return self.context.cache.program(
-            model, self.train.specs, batch_size=self.batch_size, evaluation_batch_size=large, xla=bool(xla and steps)
+    def _callback_list(self) -> keras.callbacks.CallbackList:
+        verbose = self.options["verbose"]
+        return keras.callbacks.CallbackList(
+            self.options["callbacks"],
+            add_history=True,
+            add_progbar=verbose != 0,
+            verbose=verbose,
+            epochs=self.epochs,
+            steps=-(-len(self.train.rows) // self.batch_size),
+            model=self.model,
         )
 
     def _prepare(self) -> None:
-        """Trace (where nobody did) before any callback has run, so that a refusal leaves nothing half done."""
+        """Trace and compile where nobody did it before."""
         try:
-            for name, specs in self._functions():
-                self._bind(name, specs)
+            self._make_variables()
+            self.architecture = programs.signature(self.model)
+            self.program = self._choose_program()
+            if self.program.refusal is None:
+                self._bind_functions()
         except NotCompilableError:
             raise
-        except (TypeError, ValueError, NotImplementedError, tf.errors.OpError, AttributeError, RuntimeError) as error:
+        except Exception as error:
             # Whatever is wrong: Keras's own fit either can do it or says it in Keras's words.
             raise NotCompilableError(f"tracing its epoch failed ({_first_line(error)})") from error
-        if self.program.xla and not self.program.proven:
+        if self.program.xla and not self.program.proven and self.program.refusal is None:
             self._try_xla()
+        if self.program.refusal is not None:
+            raise NotCompilableError(self.program.refusal)
 
-    def _functions(self) -> list[tuple[str, Any]]:
-        wanted: list[tuple[str, Any]] = [("loop", None)]
-        if self.program.xla and len(self.train.rows) % self.batch_size:
-            wanted.append(("tail", None))
+    def _make_variables(self) -> None:
+        model = self.model
+        if not programs.is_built(model):
+            _build_from_seed(model, self.train.specs, self.context)
+        if model.optimizer is not None and not model.optimizer.built and programs.is_built(model):
+            with programs.build_lock:
+                model.optimizer.build(model.trainable_variables)
+        if any(_may_read_metrics(callback) for callback in self.options["callbacks"]) and _has_standard_steps(model):
+            programs.build_for(model, self.train.specs)
+
+    def _choose_program(self) -> Program:
+        asked = self.options["validation_batch_size"]
+        chosen = int(asked) if asked else _evaluation_batch_size(self.model, self.batch_size)
+        options = {
+            "specs": self.train.specs,
+            "batch_size": self.batch_size,
+            "evaluation_batch_size": chosen,
+            "xla": self._wants_xla(),
+        }
+        self.context.program_options = options
+        return self.context.cache.program(self.model, **options)
+
+    def _wants_xla(self) -> bool:
+        steps = len(self.train.rows) // self.batch_size
+        asked = self.context.jit_compile
+        if not steps:
+            return False
+        if asked is not None:
+            return asked
+        if _draws_random_numbers(self.model):
+            # XLA draws other random numbers (Dropout) than a plain graph does: keep to what Model.fit would do.
+            return bool(self.model.jit_compile)
+        fits = self.context.planned_fits if self.architecture is not None else 1
+        enough = steps * max(self.epochs, 1) * fits >= programs.XLA_MINIMUM_STEPS
+        return enough and all(layer.supports_jit for layer in self.model._flatten_layers())
+
+    def _bind_functions(self) -> None:
+        """All are traced before the first is bound, because tracing makes the metrics' variables."""
+        try:
+            traced = self._functions()
+            self.bound = {name: function.bind(self.model, self.scratch) for name, function in traced.items()}
+        except NotTransferableError:
+            self.program = self.context.cache.own_program(**self.context.program_options or {})
+            traced = self._functions()
+            self.bound = {name: function.bind(self.model, self.scratch) for name, function in traced.items()}
+
+    def _functions(self) -> dict[str, programs.Function]:
+        program, model = self.program, self.model
+        found = {"loop": program.function("loop", model)}
+        if program.xla and len(self.train.rows) % self.batch_size:
+            found["tail"] = program.function("tail", model)
         if self.validation is not None:
-            wanted.append(("evaluate", self.validation.specs))
-        return wanted
+            found["evaluate"] = program.function("evaluate", model, self.validation.specs)
+        return found
 
     def _try_xla(self) -> None:
         """Compile by running no step: XLA refuses here, before any variable has changed."""
         try:
             self._run_loop(np.zeros(self.train.total, np.int32), steps=0)
+            self.program.proven = True
         except tf.errors.OpError as error:
-            raise NotCompilableError(f"XLA refuses it ({_first_line(error)})") from error
-        self.program.proven = True
+            self.program.refusal = f"XLA refuses it ({_first_line(error)})"
 
-    def _bind(self, name: str, specs: Any = None) -> Callable[..., Any]:
-        if name not in self.bound:
-            function = self.program.function(name, specs)
-            # A template of the same architecture has variables at the same places; this model must have them, too.
-            self.bound[name] = function.bind(programs.variables_of(self.model), self.scratch)
-        return self.bound[name]
+    def _follow_changes(self) -> None:
+        """Callbacks may have changed the model (frozen a layer, say) before the first step."""
+        if self.architecture is not None and programs.signature(self.model) != self.architecture:
+            self._prepare()
 
     def _train_epoch(self) -> dict[str, Any]:
-        order = self.train.rows
-        if self.options.get("shuffle", True):
-            order = self.random.permutation(order)
+        order = self.context.order(self.train.rows, shuffle=bool(self.options["shuffle"]))
+        if self.model.stop_training:  # A callback does not want this epoch: Keras does one step nevertheless.
+            order = order[: self.batch_size]
         steps, rest = divmod(len(order), self.batch_size)
         if not self.program.xla:
             return _floats(self._run_loop(order, steps + bool(rest)))
         logs = self._run_loop(order, steps)
         if rest:
-            tail = self._bind("tail")
-            logs = tail(*_flat(self.train.arguments, tf.constant(order[-rest:])))
+            logs = self.bound["tail"](*self.train.arguments, tf.constant(order[-rest:]))
         return _floats(logs)
 
     def _run_loop(self, order: Any, steps: int) -> Any:
         rows = len(order)
         if self.program.xla:  # One length for every fold and the refit, so that XLA compiles once.
             order = np.pad(order, (0, self.train.total - rows))
-        loop = self._bind("loop")
-        return loop(*_flat(self.train.arguments, tf.constant(order), tf.constant(steps), tf.constant(rows)))
+        counts = (tf.constant(steps), tf.constant(rows))
+        return self.bound["loop"](*self.train.arguments, tf.constant(order), *counts)
 
     def _validate(self, callbacks: Any) -> dict[str, Any]:
         assert self.validation is not None
@@ -280,66 +398,42 @@ class _CompiledFit:
         rows = self.validation.rows
         steps = -(-len(rows) // self.program.evaluation_batch_size)
         callbacks.on_test_begin()
-        evaluate = self._bind("evaluate", self.validation.specs)
-        extra = (tf.constant(rows), tf.constant(steps), tf.constant(len(rows)))
-        logs = _floats(evaluate(*_flat(self.validation.arguments, *extra)))
+        counts = (tf.constant(steps), tf.constant(len(rows)))
+        logs = _floats(self.bound["evaluate"](*self.validation.arguments, tf.constant(rows), *counts))
         callbacks.on_test_end(logs)
         self.context.score_seconds += time.perf_counter() - began
         return {f"val_{name}": value for name, value in logs.items()}
 
     def _validates(self, epoch: int) -> bool:
-        every = self.options.get("validation_freq", 1)
+        every = self.options["validation_freq"]
         return (epoch + 1) % every == 0 if isinstance(every, int) else epoch + 1 in every
 
 
 class _RowBatches(keras.utils.PyDataset):
     """Batches of rows in the order in which a compiled fit takes them, for Keras's own `fit`."""
 
-    def __init__(self, parts: Sequence[Rows | None], *, batch_size: int, shuffle: bool, seed: int) -> None:
+    def __init__(self, parts: _Parts, context: FitContext, *, batch_size: int, shuffle: bool) -> None:
         super().__init__(workers=1, use_multiprocessing=False)
         self._parts = [part for part in parts if part is not None]
-        self._batch_size, self._shuffle = batch_size, shuffle
-        self._random = np.random.default_rng(seed)
-        self._rows: Index = self._parts[0].index
-        self._order = self._rows
-        self._epoch_begun = False
+        self._context, self._batch_size, self._shuffle = context, batch_size, shuffle
+        self._order = parts[0].index
 
     def __len__(self) -> int:
-        return -(-len(self._rows) // self._batch_size)
+        return -(-len(self._order) // self._batch_size)
 
     def on_epoch_begin(self) -> None:
-        self._order = self._random.permutation(self._rows) if self._shuffle else self._rows
+        self._order = self._context.order(self._parts[0].index, shuffle=self._shuffle)
 
     def __getitem__(self, number: int) -> Any:
         chosen = self._order[number * self._batch_size : (number + 1) * self._batch_size]
-        return tuple(map_arrays(lambda array: array[chosen], part.arrays) for part in self._parts)
+        return tuple(
+            map_arrays(lambda array: programs.as_keras_array(array[chosen]), part.arrays) for part in self._parts
+        )
 
 
-def _plain_fit(model: keras.Model, original: Any, context: FitContext, options: dict[str, Any]) -> Any:
-    """Keras's own fit; arrays are fed in the order of rows that the seed says, whatever other threads do."""
-    checked = [*options["callbacks"], _CheckAfterEpoch(context)]
-    options = {**options, "callbacks": checked}
-    in_memory = all(_is_in_memory(options.get(name)) for name in ("x", "y", "sample_weight"))
-    if not in_memory or options.get("x") is None or options.get("steps_per_epoch") is not None:
-        return original(**{name: _unwrapped(value) for name, value in options.items()})
-    train, validation = _split_off(context, options)
-    batches = _RowBatches(
-        train,
-        batch_size=int(options.get("batch_size") or 32),
-        shuffle=bool(options.get("shuffle", True)),
-        seed=context.seed,
-    )
-    dropped = ("x", "y", "sample_weight", "class_weight", "batch_size", "shuffle", "validation_split", "validation_data")
-    rest = {name: value for name, value in options.items() if name not in dropped}
-    if validation is not None:
-        rest["validation_data"] = tuple(part.copy() for part in validation if part is not None)
-        rest.setdefault("validation_batch_size", options.get("batch_size"))
-    elif options.get("validation_data") is not None:
-        rest["validation_data"] = options["validation_data"]
-    return original(batches, shuffle=False, **rest)
+class _AfterEpoch(keras.callbacks.Callback):
+    """Does in Keras's own fit what a compiled fit does by itself."""
 
-
-class _CheckAfterEpoch(keras.callbacks.Callback):
     def __init__(self, context: FitContext) -> None:
         super().__init__()
         self._context = context
@@ -355,34 +449,114 @@ class _CheckAfterEpoch(keras.callbacks.Callback):
         self._context.check()
 
 
-def _split_off(context: FitContext, options: Mapping[str, Any]) -> tuple[Any, Any]:
+def _plain_fit(model: keras.Model, original: Any, context: FitContext, options: dict[str, Any]) -> Any:
+    """Keras's own fit; arrays are fed in the order of rows that the seed says, whatever other threads do."""
+    callbacks = options["callbacks"]
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks.append(_AfterEpoch(context))
+    else:
+        options = {**options, "callbacks": [*callbacks, _AfterEpoch(context)]}
+    in_memory = all(_is_in_memory(options[name]) for name in ("x", "y", "sample_weight"))
+    # Keras hands a lone x to a step as it is, but a data set's batches as tuples.
+    if not in_memory or options["y"] is None or options["x"] is None or options["steps_per_epoch"] is not None:
+        return original(**{name: _unwrapped(value) for name, value in options.items()})
+    train, validation = _split_off(context, options)
+    if not programs.is_built(model) and not model.run_eagerly:
+        _build_from_seed(model, _batch_specs(train), context)
+    batch_size = int(options["batch_size"] or 32)
+    rest = {name: options[name] for name in ("epochs", "verbose", "callbacks", "initial_epoch", "validation_freq")}
+    if validation is not None:
+        rest["validation_data"] = tuple(part.copy() for part in validation if part is not None)
+    else:
+        rest["validation_data"] = _unwrapped(options["validation_data"])
+    if _is_in_memory(rest["validation_data"]):
+        rest["validation_batch_size"] = options["validation_batch_size"] or batch_size
+    batches = _RowBatches(train, context, batch_size=batch_size, shuffle=bool(options["shuffle"]))
+    return original(batches, shuffle=False, validation_steps=options["validation_steps"], **rest)
+
+
+def _build_from_seed(model: keras.Model, specs: Any, context: FitContext) -> None:
+    """Build layers that wait for their data, from the fit's seed and not from what other threads have drawn."""
+    with programs.build_lock:
+        state = random.getstate()
+        try:
+            random.seed(f"layers built late {context.seed}")
+            programs.build_for(model, specs)
+        except Exception as error:
+            # A model with steps of its own may have no call at all; Keras builds it when it traces them.
+            logger.debug("%s is built by its first step, because %s.", model.name, _first_line(error))
+        finally:
+            random.setstate(state)
+
+
+def _batch_specs(parts: _Parts) -> Any:
+    def specify(array: Any) -> Any:
+        return programs.spec(programs.as_keras_array(array[:1]))
+
+    return tuple(None if part is None else map_arrays(specify, part.arrays) for part in parts)
+
+
+def _split_off(context: FitContext, options: Mapping[str, Any]) -> tuple[_Parts, _Parts | None]:
     """Training and validation rows as `(x, y, sample_weight)`; validation is None where there is none in memory."""
-    x, y, weight = (context.rows(options.get(name)) for name in ("x", "y", "sample_weight"))
-    if options.get("class_weight") is not None:
-        if weight is not None:
-            raise ValueError("class_weight and sample_weight cannot be given at the same time.")
-        assert y is not None
-        weight = Rows(_class_weights(y.arrays, options["class_weight"]), y.index)
-    parts = [part for part in (x, y, weight) if part is not None]
-    if any(part.index is not parts[0].index and not np.array_equal(part.index, parts[0].index) for part in parts):
-        # Some are rows of the whole, others are arrays of their own: bring all to the same footing.
-        x, y, weight = (None if p is None else Rows(p.copy(), np.arange(len(p))) for p in (x, y, weight))
-    given = options.get("validation_data")
+    train = _aligned(context.rows(options[name]) for name in ("x", "y", "sample_weight"))
+    given, share = options["validation_data"], options["validation_split"]
+    validation = None
     if given is not None:
-        if not all(_is_in_memory(part) for part in _parts(given)) or not isinstance(given, list | tuple):
-            return (x, y, weight), None
-        validation = [context.rows(part) for part in given] + [None] * (3 - len(given))
-        first = validation[0]
-        if any(p is not None and not np.array_equal(p.index, first.index) for p in validation):
-            validation = [None if p is None else Rows(p.copy(), np.arange(len(p))) for p in validation]
-        return (x, y, weight), tuple(validation)
-    share = options.get("validation_split") or 0.0
-    if share:
+        parts = _unpacked(given)
+        if all(_is_in_memory(part) for part in parts):
+            validation = _aligned(context.rows(part) for part in parts)
+    elif share:
+        train, validation = _halves(train, share)
+    return _with_class_weights(train, options["class_weight"]), validation
+
+
+def _aligned(found: Iterable[Rows | None]) -> _Parts:
+    """Parts of the same rows, in the structure in which Keras hands them to a step."""
+    given = [None if part is None else Rows(_with_tuples(part.arrays), part.index) for part in found]
+    x, y, weight = [*given, None, None][:3]
+    assert x is not None
+    weight = None if y is None else _weight_per_output(y, weight)
+    present = [part for part in (x, y, weight) if part is not None]
+    if len({len(part) for part in present}) != 1:
+        counts = ", ".join(str(len(part)) for part in present)
+        raise ValueError(f"x, y and sample_weight must have the same number of rows. Received: {counts}.")
+    if any(part.index is not x.index and not np.array_equal(part.index, x.index) for part in present):
+        # Some are rows of the whole, others are arrays of their own: bring all to the same footing.
+        x, y, weight = (None if part is None else Rows(part.copy(), np.arange(len(part))) for part in (x, y, weight))
         assert x is not None
-        cut = int(np.floor(len(x) * (1.0 - share)))
-        halves = [(None, None) if p is None else (Rows(p.arrays, p.index[:cut]), Rows(p.arrays, p.index[cut:])) for p in (x, y, weight)]
-        return tuple(h[0] for h in halves), tuple(h[1] for h in halves)
-    return (x, y, weight), None
+    return x, y, weight
+
+
+def _weight_per_output(y: Rows, weight: Rows | None) -> Rows | None:
+    """As Keras does: one weight for several outputs is the weight of each."""
+    if weight is None or not isinstance(y.arrays, Mapping | tuple) or isinstance(weight.arrays, Mapping | tuple):
+        return weight
+    return Rows(map_arrays(lambda _: weight.arrays, y.arrays), weight.index)
+
+
+def _halves(parts: _Parts, share: float) -> tuple[_Parts, _Parts]:
+    """The first rows to train on and the last ones, a share of them, to validate on, as Keras splits."""
+    cut = int(np.floor(len(parts[0]) * (1.0 - share)))
+    if not 0 < cut < len(parts[0]):
+        raise ValueError(
+            f"validation_split must leave rows to train on and to validate on. Received: {share} of {len(parts[0])}."
+        )
+    first, last = (
+        tuple(None if part is None else Rows(part.arrays, part.index[half]) for part in parts)
+        for half in (slice(None, cut), slice(cut, None))
+    )
+    return first, last  # type: ignore[return-value]
+
+
+def _with_class_weights(parts: _Parts, class_weight: Mapping[int, float] | None) -> _Parts:
+    x, y, weight = parts
+    if class_weight is None or y is None:
+        return parts
+    if weight is not None:
+        raise ValueError("class_weight and sample_weight cannot be given at the same time. Received both.")
+    if isinstance(y.arrays, Mapping | tuple):
+        raise ValueError("class_weight must go with one output. Received: several. Give sample_weight instead.")
+    return x, y, Rows(_class_weights(y.arrays, class_weight), y.index)
 
 
 def _class_weights(y: Any, class_weight: Mapping[int, float]) -> Any:
@@ -396,72 +570,130 @@ def _class_weights(y: Any, class_weight: Mapping[int, float]) -> Any:
 
 
 def _works_by_batches(callback: Any) -> bool:
-    if type(callback) is keras.callbacks.ModelCheckpoint:
-        return callback.save_freq != "epoch"
-    if type(callback) is keras.callbacks.TensorBoard:
-        return callback.update_freq != "epoch" or bool(callback._start_batch)
-    if isinstance(callback, keras.callbacks.ProgbarLogger):
-        return False
-    return any(
-        name in vars(callback) or getattr(type(callback), name) is not getattr(keras.callbacks.Callback, name)
-        for name in _BATCH_HOOKS
-    )
+    """Whether a callback wants to hear of batches."""
+    for hook in _BATCH_HOOKS:
+        if hook in vars(callback):
+            return True
+        owner = next(kind for kind in type(callback).__mro__ if hook in vars(kind))
+        on_request = _BATCHES_ON_REQUEST.get(owner)
+        if owner is not keras.callbacks.Callback and (on_request is None or on_request(callback)):
+            return True
+    return False
+
+
+def _may_read_metrics(callback: Any) -> bool:
+    """Whether a callback is the user's code, which may look at the model's metrics and not only at the logs."""
+    own = type(callback).__module__.split(".")[0] in ("keras", "tuner_app")
+    return not own or isinstance(callback, keras.callbacks.LambdaCallback)
+
+
+def _has_standard_steps(model: keras.Model) -> bool:
+    names = ("train_step", "test_step")
+    return all(getattr(type(model), name) is getattr(keras.Model, name) for name in names)
+
+
+def _evaluation_batch_size(model: keras.Model, batch_size: int) -> int:
+    """Rows per validation step: many, where that changes neither the result nor the order of memory's size."""
+    if not _any_batch_size_scores_alike(model):
+        return batch_size
+    return max(batch_size, min(LARGE_BATCH, _LARGE_OUTPUTS // max(1, _outputs_per_row(model))))
+
+
+def _outputs_per_row(model: keras.Model) -> int:
+    """How many numbers the layers put out for one row, all together; very many where a shape is open."""
+    layers = model._flatten_layers(include_self=False)
+    shapes = [tensor.shape[1:] for layer in layers for node in layer._inbound_nodes for tensor in node.output_tensors]
+    return sum(_LARGE_OUTPUTS if None in shape else int(np.prod(shape)) for shape in shapes)
 
 
 def _any_batch_size_scores_alike(model: keras.Model) -> bool:
-    """Whether validation gives the same in steps of any size: Keras's own parts, means over rows, no losses per batch."""
-    if not programs.is_described(model) or not isinstance(model.loss, str):
+    """Whether validation gives the same, but for rounding, in steps of any size.
+
+    It does where the loss is a mean over rows, metrics add rows up, and no layer ties the rows of a batch together: a
+    mask makes a batch's loss a mean over what is not masked.
+    """
+    if not programs.is_described(model) or not _has_standard_steps(model):
         return False
-    layers = model._flatten_layers(include_self=False)
-    return not any(getattr(layer, "activity_regularizer", None) is not None for layer in layers)
+    if any(_looks_at_batches(layer) for layer in model._flatten_layers(include_self=False)):
+        return False
+    losses = _leaves(model.loss)
+    metrics = str((model.get_compile_config() or {}).get("metrics")).lower()
+    weighted = str((model.get_compile_config() or {}).get("weighted_metrics")).lower()
+    return all(map(_is_mean_over_rows, losses)) and not any(name in metrics + weighted for name in _BATCH_LOSSES)
 
 
-def _supports_xla(model: keras.Model) -> bool:
-    """Whether XLA gives `Model.fit`'s numbers: it draws other random numbers (Dropout) than a plain graph does."""
-    layers = model._flatten_layers(include_self=False)
-    draws_random_numbers = len(model.variables) > len(model.weights)
-    return not draws_random_numbers and all(getattr(layer, "supports_jit", True) for layer in layers)
+def _looks_at_batches(layer: Any) -> bool:
+    names = ("activity_regularizer", "mask_zero", "stateful")
+    return isinstance(layer, keras.layers.Masking) or any(bool(getattr(layer, name, None)) for name in names)
 
 
-def _callback_list(callbacks: Any) -> Any:
-    if callbacks is None:
-        return []
-    return callbacks if isinstance(callbacks, list | tuple | keras.callbacks.CallbackList) else [callbacks]
+def _is_mean_over_rows(loss: Any) -> bool:
+    found = keras.losses.get(loss)
+    if not isinstance(found, keras.losses.Loss):
+        return getattr(found, "__name__", None) in _ROW_LOSSES
+    config = found.get_config()
+    function = getattr(getattr(found, "fn", None), "__name__", None)
+    return function in _ROW_LOSSES and found.reduction == "sum_over_batch_size" and config.get("ignore_class") is None
 
 
-def _parts(validation_data: Any) -> tuple[Any, ...]:
+def _leaves(structure: Any) -> list[Any]:
+    if isinstance(structure, Mapping):
+        return _leaves(list(structure.values()))
+    if isinstance(structure, list | tuple):
+        return [leaf for item in structure for leaf in _leaves(item)]
+    return [] if structure is None else [structure]
+
+
+def _draws_random_numbers(model: keras.Model) -> bool:
+    """Whether layers keep the state of a random generator: that is no weight."""
+    return len(model.variables) > len(model.weights)
+
+
+def _classes(outputs: Any, threshold: float) -> Any:
+    if not isinstance(outputs, np.ndarray) or outputs.ndim not in (1, 2):
+        return np.empty(0, np.int32)
+    if outputs.ndim == 2 and outputs.shape[1] != 1:
+        return outputs.argmax(axis=1).astype(np.int32)
+    return (outputs.reshape(-1) > threshold).astype(np.int32)
+
+
+def _unpacked(validation_data: Any) -> tuple[Any, ...]:
+    """`(x, y, sample_weight)` as Keras reads them; anything else is x alone."""
     return tuple(validation_data) if isinstance(validation_data, list | tuple) else (validation_data,)
 
 
 def _is_in_memory(structure: Any) -> bool:
-    if structure is None or isinstance(structure, Rows | np.ndarray):
+    if structure is None or isinstance(structure, Rows | np.ndarray | tf.Tensor):
         return True
     if isinstance(structure, Mapping):
-        return all(_is_in_memory(value) for value in structure.values())
+        return all(map(_is_in_memory, structure.values()))
     if isinstance(structure, list | tuple):
-        return all(_is_in_memory(value) or np.isscalar(value) for value in structure)
-    return isinstance(structure, tf.Tensor) or type(structure).__module__.startswith("pandas")
+        return all(map(_is_in_memory, structure))
+    return type(structure).__module__.split(".")[0] == "pandas"
 
 
-def _as_keras_arrays(structure: Any) -> Any:
-    """Arrays as Keras feeds them: floating-point numbers in Keras's own precision."""
+def _is_still_a_copy(structure: Any, rows: Rows) -> bool:
+    """Whether nobody has changed a copy of rows in place since."""
+    pairs = zip(arrays_in(structure), arrays_in(rows.arrays), strict=True)
+    return all(_equal(array, whole, rows.index) for array, whole in pairs)
 
-    def convert(item: Any) -> Any:
-        array = np.asarray(item)
-        return array.astype(keras.config.floatx(), copy=False) if array.dtype.kind == "f" else array
 
-    if isinstance(structure, list | tuple) and all(np.isscalar(item) for item in structure):
-        return convert(structure)
-    return map_arrays(convert, structure)
+def _equal(array: Any, whole: Any, index: Index, chunk: int = 4096) -> bool:
+    begins = range(0, len(index), chunk)
+    return all(np.array_equal(array[i : i + chunk], whole[index[i : i + chunk]]) for i in begins)
+
+
+def _with_tuples(structure: Any) -> Any:
+    """Keras hands lists of arrays to a step as tuples."""
+    if isinstance(structure, Mapping):
+        return {key: _with_tuples(value) for key, value in structure.items()}
+    return tuple(map(_with_tuples, structure)) if isinstance(structure, list | tuple) else structure
 
 
 def _unwrapped(value: Any) -> Any:
+    if isinstance(value, list | tuple) and any(isinstance(item, Rows) for item in value):
+        return tuple(map(_unwrapped, value))
     return value.copy() if isinstance(value, Rows) else value
-
-
-def _flat(arguments: Sequence[Any], *extra: Any) -> list[Any]:
-    """A traced function's arguments one by one; a bound copy of it takes them flat."""
-    return [*arguments, *extra]
 
 
 def _floats(logs: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The one place where an error becomes a line on the screen and an exit code.
 
     0     done
-    1     a TunerAppError, or out of memory: one line on stderr
+    1     a TunerAppError, or out of memory: one line on stderr (and a fit's traceback, where all fits failed)
     2     argparse refused the command line
     130   Ctrl-C (128 + the number of the signal; 143 for SIGTERM)
     141   the reader of our output went away (`... | head`)
@@ -15,7 +15,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from tuner_app.errors import SearchInterrupted, TunerAppError
+from tuner_app import interrupts
+from tuner_app.errors import SearchError, SearchInterrupted, TunerAppError
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
@@ -35,23 +36,37 @@ def run(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] 
         SystemExit: From argparse: 0 after `--help`, 2 for a command line that it refuses.
     """
     try:
-        code = main(argv)
-        sys.stdout.flush()
+        with interrupts.obeyed_at_once():
+            code = main(argv)
+            sys.stdout.flush()
+    except SearchError as error:
+        return _say(f"error: {error}", 1)
     except TunerAppError as error:
         return _fail(f"error: {error}", 1)
     except MemoryError as error:
         return _fail(f"error: Out of memory. {error} Close other programs, or take fewer rows or a smaller model.", 1)
     except SearchInterrupted as error:
-        return _fail(str(error), 128 + error.signal_number)
+        return _end(_fail(str(error), 128 + error.signal_number))
     except KeyboardInterrupt:
-        return _fail("Interrupted.", _INTERRUPTED)
+        return _end(_fail("Interrupted.", _INTERRUPTED))
     except BrokenPipeError:
         return _quiet_broken_pipe()
     return code or 0
 
 
+def _end(code: int) -> int:
+    """Python cannot end in peace while TensorFlow works in other threads: then the process ends here."""
+    if interrupts.is_training():
+        interrupts.leave_now(code)
+    return code
+
+
 def _fail(message: str, code: int) -> int:
-    print(" ".join(part.strip() for part in message.splitlines() if part.strip()), file=sys.stderr)
+    return _say(" ".join(part.strip() for part in message.splitlines() if part.strip()), code)
+
+
+def _say(message: str, code: int) -> int:
+    print(message.rstrip(), file=sys.stderr)
     return code
 
 

@@ -388,9 +388,9 @@ class _TableReader:
         Raises:
             DataError: A row has too many or too few cells, or a feature is no finite number.
         """
-        if not self._n_rows:
-            self._converters = self._truth_columns(lines)
         try:
+            if not self._n_rows:
+                self._converters = self._truth_columns(lines)
             rows = self._parsed(lines)
         except (ValueError, csv.Error) as error:
             raise self._explained(self._numeric, str(error)) from None
@@ -434,7 +434,7 @@ class _TableReader:
 
     def _truth_columns(self, lines: list[str]) -> dict[int | str, Any]:
         """A column whose first cell is True or False is one of truth values, from top to bottom."""
-        _, cells = next(_rows(lines))
+        _, cells = next(_rows(lines), (0, []))
         return {i: _truth for i in self._numeric if i < len(cells) and cells[i].strip() in _TRUTH}
 
     def _checked(self, numbers: Array) -> Array:
@@ -551,7 +551,7 @@ def _opened(path: str) -> Iterator[IO[str]]:
         ) from None
     except csv.Error as error:
         raise DataError(
-            f"The data must be a CSV file, but {path} breaks off: {error}. Look for a single quote."
+            f"The data must be a CSV file, but {path} breaks off: {error}. Look for a lone quote."
         ) from None
     except _UNREADABLE as error:
         reason = getattr(error, "strerror", None) or error

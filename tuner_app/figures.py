@@ -9,6 +9,7 @@ although `cv_results_` negates it). Drawing belongs to `report`, scores and rank
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import re
 import shlex
@@ -91,7 +92,7 @@ class Ranking:
     rows: tuple[RankedCandidate, ...]
     space: dict[str, tuple[Any, ...]]
 
-    @property
+    @functools.cached_property
     def scored(self) -> tuple[RankedCandidate, ...]:
         """The candidates that have a score."""
         return tuple(row for row in self.rows if math.isfinite(row.mean))
@@ -450,9 +451,23 @@ def search_space(record: SearchRecord) -> dict[str, tuple[Any, ...]]:
 
     A candidate without a hyperparameter that others have counts as the value `ABSENT`.
     """
-    asked = _asked_space(record.description)
-    names = list(dict.fromkeys([*asked, *(name for c in record.candidates for name in c.values)]))
-    return {name: _ordered([*asked.get(name, ()), *_met(record.candidates, name)]) for name in names}
+    listed = {name: listed_values(entry) or [] for name, entry in _asked_space(record).items()}
+    names = dict.fromkeys(name for candidate in record.candidates for name in candidate.values)
+    return {name: _ordered([*listed.get(name, ()), *_met(record.candidates, name)]) for name in names}
+
+
+def candidates_expected(record: SearchRecord) -> int | None:
+    """How many candidates the whole search has.
+
+    Returns:
+        None where `search.json` does not say: a value is no plain list, or depends on another.
+    """
+    space = _asked_space(record)
+    sizes = [len(listed_values(entry) or ()) for entry in space.values()]
+    if not all(sizes) or not sizes or any(_is_conditional(entry) for entry in space.values()):
+        return None
+    limit = record.description["asked"].get("max_trials")
+    return min(math.prod(sizes), limit) if isinstance(limit, int) else math.prod(sizes)
 
 
 def significance(ranked: Ranking) -> Significance | None:
@@ -519,9 +534,9 @@ def next_grid(grid: Sequence[float], *, up: bool) -> tuple[float, ...]:
     beyond = edge * (edge / neighbour) if geometric else edge + (edge - neighbour)
     if min(grid) >= 0 and beyond <= 0:
         beyond = edge * (edge / neighbour)
-    if grid[-1] < 1 and (beyond > 1 or (beyond == 1 and not geometric)):
+    if grid[0] >= 0 and grid[-1] < 1 and (beyond > 1 or (beyond == 1 and not geometric)):
         beyond = (edge + 1) / 2
-    rounded = round(beyond) if all(isinstance(value, int) for value in grid) else float(f"{beyond:.4g}")
+    rounded = round(beyond) if all(isinstance(value, int) for value in grid) else _rounded(beyond, edge)
     if rounded == edge or (min(grid) > 0 and rounded <= 0):
         return ()
     return (neighbour, edge, rounded) if up else (rounded, edge, neighbour)
@@ -637,6 +652,22 @@ def confusion(
     return Confusion(labels, counts, shares, _pairs(labels, counts, shares)[:n_pairs], len(matrices))
 
 
+def listed_values(entry: Any) -> list[Any] | None:
+    """The values that a hyperparameter can have.
+
+    Args:
+        entry: Its description by Keras Tuner, as in `search.json`, or a plain list.
+
+    Returns:
+        None where it lists none.
+    """
+    if isinstance(entry, Mapping):
+        config = entry.get("config")
+        entry = config.get("values") if isinstance(config, Mapping) else None
+    scalars = isinstance(entry, list) and all(isinstance(value, str | int | float | None) for value in entry)
+    return list(entry) if scalars else None
+
+
 def value_text(value: Any) -> str:
     """A hyperparameter's value or a class label on one line: 0.001 and not 1e-3, without control characters."""
     if isinstance(value, np.generic):
@@ -664,16 +695,14 @@ def _parts(table: Mapping[str, Any], rule: ScoreRule, row: int) -> dict[str, flo
     return {n: float(table[f"mean_test_{n}"][row]) * (-1 if direction == "min" else 1) for n, (_, direction) in pairs}
 
 
-def _asked_space(description: Mapping[str, Any]) -> dict[str, list[Any]]:
-    asked = description.get("asked")
+def _asked_space(record: SearchRecord) -> dict[str, Any]:
+    asked = record.description.get("asked")
     space = asked.get("space") if isinstance(asked, Mapping) else None
-    if not isinstance(space, Mapping):
-        return {}
-    return {str(name): list(values) for name, values in space.items() if _is_list_of_scalars(values)}
+    return dict(space) if isinstance(space, Mapping) else {}
 
 
-def _is_list_of_scalars(values: Any) -> bool:
-    return isinstance(values, list | tuple) and all(isinstance(v, str | int | float | None) for v in values)
+def _is_conditional(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and bool(entry.get("config", {}).get("conditions"))
 
 
 def _met(candidates: Sequence[Candidate], name: str) -> list[Any]:
@@ -699,6 +728,12 @@ def _compare(best: RankedCandidate, other: RankedCandidate, what: Measure) -> Co
     ahead = [what.natural(b - o) for b, o in zip(best.fold_scores, other.fold_scores, strict=True)]
     behind = max(0.0, what.natural(best.mean - other.mean))
     return Contender(other, behind, _standard_error(ahead), sum(difference < 0 for difference in ahead))
+
+
+def _rounded(number: float, edge: float) -> float:
+    """As few digits as keep a number on its side of the edge."""
+    candidates = [float(f"{number:.{digits}g}") for digits in (4, 8, 12)]
+    return next((value for value in candidates if value != edge and (value > edge) == (number > edge)), number)
 
 
 def _looks_geometric(grid: Sequence[float]) -> bool:

@@ -90,8 +90,11 @@ def as_arrays(structure: Any, name: str) -> Any:
     Raises:
         DataError: Something is not an array, is empty, or the lengths differ.
     """
-    plain_list = isinstance(structure, list | tuple) and not any(_is_array(item) for item in structure)
-    arrays = np.asarray(structure) if plain_list else map_arrays(lambda item: _as_array(item, name), structure)
+    arrays = (
+        _one_table(structure, name)
+        if isinstance(structure, list | tuple) and not any(_is_array(item) for item in structure)
+        else map_arrays(lambda item: _as_array(item, name), structure)
+    )
     lengths = {len(array) for array in arrays_in(arrays) if array.ndim}
     if not lengths or 0 in lengths or any(array.ndim == 0 for array in arrays_in(arrays)):
         raise DataError(
@@ -117,7 +120,9 @@ def check_finite(structure: Any, name: str) -> None:
         if array.dtype.kind in "OUSMm":
             continue
         # A sum is finite when all numbers are (or overflows, which the second look settles): no copy of the data.
-        if array.dtype.kind in "fc" and not np.isfinite(np.sum(array)) and not np.isfinite(array).all():
+        with np.errstate(over="ignore", invalid="ignore"):
+            suspicious = array.dtype.kind in "fc" and not np.isfinite(np.sum(array))
+        if suspicious and not np.isfinite(array).all():
             row = int(np.argwhere(~np.isfinite(array))[0][0])
             raise DataError(
                 f"{name} must hold finite numbers. Received: NaN or infinity in row {row}. Remove or fill such rows."
@@ -224,7 +229,18 @@ def describe(structure: Any) -> str:
 
 
 def _is_array(item: Any) -> bool:
-    return hasattr(item, "shape") or hasattr(item, "__array__")
+    """Whether an item is a table of its own; NumPy's single numbers have a shape, too, but are none."""
+    return (hasattr(item, "shape") or hasattr(item, "__array__")) and not isinstance(item, np.generic)
+
+
+def _one_table(rows: Any, name: str) -> Any:
+    try:
+        return np.asarray(rows)
+    except ValueError as error:
+        raise DataError(
+            f"{name} must hold rows of the same length. Received: lists of which NumPy says: {_one_line(error)} "
+            "Pad or cut the rows, or give several inputs as arrays."
+        ) from error
 
 
 def _as_array(item: Any, name: str) -> Any:

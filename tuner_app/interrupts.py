@@ -1,16 +1,27 @@
-"""Ctrl-C and SIGTERM during a search: noted at once, acted upon between two steps.
+"""Ctrl-C and SIGTERM: during a search noted at once and acted upon between two steps, elsewhere obeyed at once.
 
-The first signal asks the search to stop (running folds are dropped at their next epoch); a second Ctrl-C is immediate.
-Bookkeeping is never cut in two, because nothing is raised inside it.
+Owns the handlers of the two signals. In a search the first signal asks it to stop (running folds are dropped at their
+next epoch) and a second Ctrl-C is immediate; bookkeeping is never cut in two, because nothing is raised inside it.
+What is said on the screen, and the exit codes, belong to `console`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
+from typing import Any
+
+from tuner_app.errors import SearchInterrupted
+
+_MESSAGE = "Interrupted. Run the same command again (without --overwrite) to continue; what is finished is kept."
+_AT_ONCE = "Stopped at once. Run the same command again (without --overwrite) to continue; what is finished is kept."
+_FIT_THREAD = "trial "
+_GRACE_SECONDS = 0.2
 
 
 class StopRequest:
@@ -32,22 +43,106 @@ class StopRequest:
     def listening(self) -> Iterator[StopRequest]:
         """Listen to SIGINT and SIGTERM; only the main thread can, elsewhere nothing changes.
 
-        A handler for SIGTERM that the program has set itself is left alone.
+        A handler for SIGTERM that the program has set itself is left alone, and so is an ignored SIGINT: a shell
+        ignores it for a job in the background, which the Ctrl-C for another job must not stop.
         """
-        if threading.current_thread() is not threading.main_thread():
-            yield self
-            return
-        numbers = [signal.SIGINT]
-        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        numbers = []
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            numbers.append(signal.SIGINT)
+        if signal.getsignal(signal.SIGTERM) in (signal.SIG_DFL, _leave):
             numbers.append(signal.SIGTERM)
-        before = {number: signal.signal(number, self._handle) for number in numbers}
-        try:
+        with _handled(numbers, self._handle):
             yield self
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            raise SearchInterrupted(_AT_ONCE, number)
         self.ask(number)
+
+
+@contextlib.contextmanager
+def obeyed_at_once() -> Iterator[None]:
+    """For a command line: both signals raise `SearchInterrupted`, wherever the command is, but for a search.
+
+    In the middle of an import they end the process instead: C code that imports turns such an exception into an
+    `ImportError`, or loses it.
+    """
+    numbers = [signal.SIGTERM] if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL else []
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        numbers.append(signal.SIGINT)
+    with _handled(numbers, _leave), _screen.kept():
+        yield
+
+
+def is_training() -> bool:
+    """Whether fits run in their threads; those that are just ending do not count."""
+    fits = [thread for thread in threading.enumerate() if thread.name.startswith(_FIT_THREAD)]
+    for thread in fits:
+        thread.join(_GRACE_SECONDS)
+    return any(thread.is_alive() for thread in fits)
+
+
+def leave_now(code: int, message: str = "") -> None:
+    """End the process without waiting for anything, TensorFlow's threads included.
+
+    Args:
+        code: The exit code.
+        message: A line for stderr.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            if stream.isatty():
+                stream.write("\x1b[?25h")  # A live display hides the cursor.
+            stream.flush()
+    with contextlib.suppress(OSError):
+        os.write(_screen.descriptor, f"{message}\n".encode() if message else b"")
+    os._exit(code)
+
+
+class _Screen:
+    """Standard error as it was when the command began: while TensorFlow loads it is held back."""
+
+    descriptor = 2
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[None]:
+        try:
+            self.descriptor = os.dup(2)
+        except OSError:  # a process without stderr
+            yield
+            return
+        try:
+            yield
+        finally:
+            os.close(self.descriptor)
+            self.descriptor = 2
+
+
+_screen = _Screen()
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    if _is_importing(frame):
+        leave_now(128 + number, _MESSAGE)
+    raise SearchInterrupted(_MESSAGE, number)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
+
+
+@contextlib.contextmanager
+def _handled(numbers: Sequence[int], handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -12,11 +12,12 @@ import json
 import logging
 import math
 import pathlib
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tuner_app.errors import ProjectError
-from tuner_app.project import Project, digest, read_json, write_whole
+from tuner_app.project import Project, cannot_write, digest, read_json, write_whole
 from tuner_app.results import Candidate, FoldResult, ScoreRule
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ def encode(result: FoldResult, search_id: str) -> str:
         result: The finished fit.
         search_id: What ties it to its search (`search.json` holds the same).
     """
-    record = _pack(dataclasses.asdict(result))
+    record = _pack(vars(result))
     return json.dumps({"search_id": search_id, "checksum": digest(record), "record": record}, allow_nan=False) + "\n"
 
 
@@ -53,14 +54,18 @@ def decode(text: str, search_id: str | None = None) -> FoldResult:
     try:
         content = json.loads(text)
         record, checksum, owner = content["record"], content["checksum"], content["search_id"]
+        fits = isinstance(record, dict) and digest(record) == checksum
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedRecordError(f"it is no whole record ({error!r})") from error
-    if not isinstance(record, dict) or digest(record) != checksum:
+    if not fits:
         raise DamagedRecordError("its content does not fit its checksum")
     if search_id is not None and owner != search_id:
         raise DamagedRecordError("it belongs to another search")
     if set(record) != _FIELDS:
         raise DamagedRecordError(f"its fields are {sorted(record)}, not {sorted(_FIELDS)}")
+    wrong = [name for name, is_valid in _CHECKS.items() if not is_valid(record[name])]
+    if wrong:
+        raise DamagedRecordError(f"its field {wrong[0]} holds {str(record[wrong[0]])[:60]}")
     return FoldResult(**_unpack(record))
 
 
@@ -137,14 +142,17 @@ def load_search(project: Project) -> SearchRecord:
     description = read_json(project.search_file)
     try:
         rule = rule_from_json(description["rule"])
-        n_splits, executions = int(description["n_splits"]), int(description["executions_per_trial"])
+        n_splits, executions = _positive(description["n_splits"]), _positive(description["executions_per_trial"])
         search_id = str(description["search_id"])
     except (KeyError, TypeError, ValueError) as error:
         raise ProjectError(f"{project.search_file} is damaged ({error!r}). Start over with --overwrite.") from error
     results = []
     for path in sorted(project.path.glob("trial_*/fold_*.json")):
         try:
-            results.append(decode(path.read_text(encoding="utf-8"), search_id))
+            result = decode(path.read_text(encoding="utf-8"), search_id)
+            if path != project.fold_file(result.trial_id, result.fold, result.execution) or result.fold >= n_splits:
+                raise DamagedRecordError("it lies in the place of another fold")
+            results.append(result)
         except (DamagedRecordError, OSError, UnicodeDecodeError) as error:
             logger.warning("%s is left out: %s.", path, error)
     return SearchRecord(project, description, group(results), rule, n_splits, executions)
@@ -170,6 +178,8 @@ def rule_to_json(rule: ScoreRule) -> dict[str, Any]:
 def rule_from_json(content: Mapping[str, Any]) -> ScoreRule:
     """A score rule from `search.json`."""
     pairs = tuple((str(name), str(direction)) for name, direction in content["objectives"])
+    if not pairs or any(direction not in ("min", "max") for _, direction in pairs):
+        raise ValueError(f"objectives are {content['objectives']}")
     return ScoreRule(pairs, str(content["epoch"]), float(content["error_score"]))
 
 
@@ -180,10 +190,17 @@ def set_aside(path: pathlib.Path, reason: str) -> None:
     while aside.exists():
         number += 1
         aside = path.with_name(f"{path.name}.damaged{number}")
-    path.rename(aside)
-    logger.warning(
-        "%s is not used: %s. It is kept as %s; its part of the search is done again.", path, reason, aside.name
-    )
+    try:
+        path.rename(aside)
+    except OSError as error:
+        raise ProjectError(cannot_write(aside, error)) from error
+    logger.warning("%s is not used: %s. It is kept as %s; what is missing now is done again.", path, reason, aside.name)
+
+
+def _positive(value: Any) -> int:
+    if not _is_count(value) or value == 0:
+        raise ValueError(f"{value!r} is no positive whole number")
+    return int(value)
 
 
 def _pack(value: Any) -> Any:
@@ -208,3 +225,59 @@ def _unpack(record: dict[str, Any]) -> dict[str, Any]:
 
 def _number(value: Any) -> float:
     return _NUMBERS[value] if isinstance(value, str) else value
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        return value in _NUMBERS
+    return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) < sys.float_info.max
+
+
+def _is_count(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int) and 0 <= value < 2**63
+
+
+def _is_finite(value: Any) -> bool:
+    return not isinstance(value, str) and _is_number(value)
+
+
+def _is_dict(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_list_of(value: Any, is_valid: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and all(is_valid(item) for item in value)
+
+
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, dict) and all(_is_number(item) for item in value.values())
+
+
+def _is_history(value: Any) -> bool:
+    return isinstance(value, dict) and all(_is_list_of(item, _is_number) for item in value.values())
+
+
+def _is_confusion(value: Any) -> bool:
+    return value is None or _is_list_of(value, lambda row: _is_list_of(row, _is_count) and len(row) == len(value))
+
+
+def _is_text_or_none(value: Any) -> bool:
+    return value is None or isinstance(value, str)
+
+
+_CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    "trial_id": lambda value: isinstance(value, str),
+    "fold": _is_count,
+    "values": _is_dict,
+    "seed": _is_count,
+    "execution": _is_count,
+    "history": _is_history,
+    "final_epoch": _is_count,
+    "scores": _are_numbers,
+    "train_scores": _are_numbers,
+    "confusion": _is_confusion,
+    "started": _is_finite,
+    "fit_seconds": _is_finite,
+    "score_seconds": _is_finite,
+    "error": _is_text_or_none,
+}

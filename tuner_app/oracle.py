@@ -8,11 +8,12 @@ does otherwise; the files on disk and the public methods stay Keras Tuner's.
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras_tuner
@@ -78,25 +79,34 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
         **options: Those of `keras_tuner.oracles.GridSearchOracle`.
     """
 
+    hyperparameters: Any
+    start_order: list[str]
+    end_order: list[str]
+    ongoing_trials: dict[str, Trial]
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         if options.get("seed") is not None:  # Keras Tuner takes 0 for no seed.
             self.seed = self._seed_state = options["seed"]
         self._unseen: Iterator[Values] | None = None
         self._space_size = 0
-        self._failures_in_a_row = 0
+        self._covered: set[str] = set()
+        self._next_id = 0
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """The next candidate that was not handed out yet.
 
         Keras Tuner waits for the predecessor to end. Here a hyperparameter that appears only later starts the
-        grid anew, past what was tried.
+        grid anew, past what was tried; a trial that began without it counts as tried at its default value.
         """
         space = self.hyperparameters.space
         if self._unseen is None or len(space) != self._space_size:
             self._unseen, self._space_size = grid(space), len(space)
+            known = (_completed(space, trial.hyperparameters.values) for trial in self.trials.values())
+            self._covered = {self._compute_values_hash(values) for values in known}
         for values in self._unseen:
-            if not self._duplicate(values):
+            key = self._compute_values_hash(values)
+            if key not in self._tried_so_far and key not in self._covered:
                 return {"status": TrialStatus.RUNNING, "values": values}
         # A running trial may still declare a new hyperparameter.
         status = TrialStatus.IDLE if self.ongoing_trials else TrialStatus.STOPPED
@@ -125,11 +135,11 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
         """
         trial = self.trials[trial_id]
         self._check_objective_found(metrics)
+        directions = {self.objective.name: self.objective.direction, **getattr(self.objective, "name_to_direction", {})}
         for name, value in metrics.items():
             if not trial.metrics.exists(name):
-                trial.metrics.register(name, direction=self.objective.direction if name == self.objective.name else None)
+                trial.metrics.register(name, direction=directions.get(name))
             trial.metrics.update(name, value, step=step)
-        self._save_trial(trial)
         return trial
 
     def end_trial(self, trial: Trial) -> None:
@@ -161,15 +171,39 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
         again = set(trial_ids)
         self.end_order = [trial_id for trial_id in self.end_order if trial_id not in again]
         self._retry_queue = list(trial_ids)
+        for trial_id in trial_ids:  # What it reports anew must not be mixed with what it reported before.
+            trial = self.trials[trial_id]
+            trial.metrics, trial.score = type(trial.metrics)(), None
         self.ongoing_trials = {}
-        self._failures_in_a_row = 0
 
     def adopt(self, trial_id: str, values: Mapping[str, Any]) -> None:
         """Make a known trial from a journalled fold, where its own file was lost."""
-        hyperparameters = self.hyperparameters.copy()
+        hyperparameters = self.get_space()
         hyperparameters.values = dict(values)
         trial = Trial(hyperparameters=hyperparameters, trial_id=trial_id, status=TrialStatus.RUNNING)
         self._register(trial)
+
+    def forget(self, trial_ids: Collection[str], declared: Sequence[Any]) -> None:
+        """Drop trials, and what they alone have brought into the search space.
+
+        Args:
+            trial_ids: The trials.
+            declared: The space that was asked for, as `HyperParameters.get_config()["space"]` gives it.
+        """
+        if not trial_ids:
+            return
+        for trial_id in trial_ids:
+            del self.trials[trial_id]
+        orders: tuple[list[str], ...] = (self.start_order, self.end_order, self._retry_queue)
+        for order in orders:
+            order[:] = [trial_id for trial_id in order if trial_id in self.trials]
+        values = self.hyperparameters.values
+        names = [entry["config"]["name"] for entry in declared]
+        kept = {name: values[name] for name in names if name in values}
+        space: Any = keras_tuner.HyperParameters.from_config({"space": declared, "values": kept})
+        self.hyperparameters = space
+        for trial in self.trials.values():
+            self.update_space(trial.hyperparameters)
 
     def save(self) -> None:
         """Write the state that is not in the trials' files. A search calls it at its start and at its end.
@@ -189,16 +223,23 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
                 trial = Trial.load(str(path))
                 if path.parent.name != f"trial_{trial.trial_id}":
                     raise ValueError("it lies in the folder of another trial")
-            except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-                set_aside(path, f"it is no whole trial ({error!r})")
+            except Exception as error:  # Keras Tuner raises whatever the damaged part happens to raise.
+                set_aside(path, f"it is no whole trial ({error!r})"[:200])
                 continue
             self.update_space(trial.hyperparameters)
-            self._register(trial, save=False)
+            self._register(trial)
         order = sorted(self.trials, key=lambda trial_id: (len(trial_id), trial_id))
         self.start_order = order
         ended = (TrialStatus.COMPLETED, TrialStatus.FAILED)
         self.end_order = [trial_id for trial_id in order if self.trials[trial_id].status in ended]
         self._retry_queue = [trial_id for trial_id in order if self.trials[trial_id].status not in ended]
+
+    def get_space(self) -> keras_tuner.HyperParameters:
+        """A copy of the search space. Keras Tuner's own copy goes through serialisation, at ten times the cost."""
+        space = keras_tuner.HyperParameters()
+        space.merge(self.hyperparameters)
+        space.values = dict(self.hyperparameters.values)
+        return space
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
         """The best trials, ties in the order of the grid, whichever ended first."""
@@ -210,22 +251,28 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
         return (done if len(done) >= num_trials else done + rest)[:num_trials]
 
     def _new_trial(self) -> Trial:
-        trial_id = f"{{:0{len(str(self.max_trials))}d}}".format(len(self.trials))
+        trial_id = self._unused_id()
         exhausted = bool(self.max_trials) and len(self.trials) >= self.max_trials
         answer = {"status": TrialStatus.STOPPED, "values": None} if exhausted else self.populate_space(trial_id)
-        hyperparameters = self.hyperparameters.copy()
+        hyperparameters = self.get_space()
         hyperparameters.values = answer["values"] or {}
         trial = Trial(hyperparameters=hyperparameters, trial_id=trial_id, status=answer["status"])
         if trial.status == TrialStatus.RUNNING:
             self._register(trial)
         return trial
 
-    def _register(self, trial: Trial, *, save: bool = True) -> None:
+    def _unused_id(self) -> str:
+        """Keras Tuner counts the trials; after a resume one in the middle may be missing, and gets its number again."""
+        pattern = f"{{:0{len(str(self.max_trials))}d}}"
+        while (trial_id := pattern.format(self._next_id)) in self.trials:
+            self._next_id += 1
+        return trial_id
+
+    def _register(self, trial: Trial) -> None:
+        """Know a trial. Its file is written when it ends: a resume finds what it needs in the journal."""
         self._record_values(trial)
         self.trials[trial.trial_id] = trial
         self.start_order.append(trial.trial_id)
-        if save:
-            self._save_trial(trial)
 
     def _synchronise(self, trial: Trial) -> Trial:
         known = self.trials[trial.trial_id]
@@ -233,13 +280,21 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
         return known
 
     def _check_consecutive_failures(self) -> None:
-        """Keras Tuner walks through all ended trials at each end; a counter does."""
+        """In the order of the grid: the order in which trials end depends on how many run side by side."""
         trial = self.trials[self.end_order[-1]]
-        self._failures_in_a_row = self._failures_in_a_row + 1 if trial.status == TrialStatus.FAILED else 0
-        if self._failures_in_a_row == self.max_consecutive_failed_trials:
+        if trial.status != TrialStatus.FAILED:
+            return
+        position = self.start_order.index(trial.trial_id)
+        before, after = self.start_order[:position][::-1], self.start_order[position + 1 :]
+        failures = 1 + self._failures_at_the_beginning(before) + self._failures_at_the_beginning(after)
+        if failures >= self.max_consecutive_failed_trials:
             raise RuntimeError(
                 f"Number of consecutive failures exceeded the limit of {self.max_consecutive_failed_trials}.\n{trial.message or ''}"
             )
+
+    def _failures_at_the_beginning(self, trial_ids: Sequence[str]) -> int:
+        row = itertools.takewhile(lambda trial_id: self.trials[trial_id].status == TrialStatus.FAILED, trial_ids)
+        return sum(1 for _ in row)
 
     def _save_trial(self, trial: Trial) -> None:
         _write(pathlib.Path(self._project_dir, f"trial_{trial.trial_id}", "trial.json"), trial.get_state())
@@ -253,12 +308,25 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
 def _write(path: pathlib.Path, content: Mapping[str, Any]) -> None:
     """Write whole, but without waiting for the disk: the journal is what a resume counts on."""
     temporary = path.with_name(f".{path.name}.new")
+    text = json.dumps(content)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(content), encoding="utf-8")
+        try:
+            temporary.write_text(text, encoding="utf-8")
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
         raise ProjectError(cannot_write(path, error)) from error
+
+
+def _completed(space: Sequence[Any], values: Mapping[str, Any]) -> Values:
+    """A candidate with the default of each active hyperparameter that it does not have yet."""
+    whole = dict(values)
+    for hp in space:
+        if hp.name not in whole and all(condition.is_active(whole) for condition in hp.conditions):
+            whole[hp.name] = hp.default
+    return whole
 
 
 def _default_first(hp: Any) -> list[Any]:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuner_app import console
-from tuner_app.errors import DataError, InputError, ProjectError
+from tuner_app.errors import InputError, ProjectError
 from tuner_app.project import Project, projects, write_whole
 
 if TYPE_CHECKING:
@@ -60,11 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     project = _choose_project(options.directory, options.project_name)
     manifest = load_manifest(project)
+    _check_model(options, project, manifest)
     rows = _read_rows(options, project, manifest)
     predictor = load_predictor(project)
     if manifest.classes is None:
-        if options.probabilities:
-            raise InputError(f"--probabilities needs a classifier, but the model of {project.name!r} is a regression.")
         answers, probabilities = predictor.predict(rows.x, options.batch_size), None
     else:
         probabilities = predictor.predict_proba(rows.x, options.batch_size)
@@ -130,6 +129,19 @@ def _choose_project(directory: str, name: str | None) -> Project:
     return project
 
 
+def _check_model(options: argparse.Namespace, project: Project, manifest: Manifest) -> None:
+    if manifest.input_shape is None:
+        raise InputError(
+            f"A table needs a model of one input, but that of the project {project.name!r} has several. Predict in "
+            "Python with tuner_app.predictor.load_predictor."
+        )
+    if options.probabilities and manifest.classes is None:
+        raise InputError(
+            f"--probabilities needs a classifier, but the model of the project {project.name!r} is a regression. "
+            "Leave the option out."
+        )
+
+
 def _read_rows(options: argparse.Namespace, project: Project, manifest: Manifest) -> _Rows:
     return _from_file(options, manifest) if options.data is not None else _test_part(project, manifest)
 
@@ -140,26 +152,32 @@ def _from_file(options: argparse.Namespace, manifest: Manifest) -> _Rows:
     target = manifest.target
     ignore = {name for name in (options.id_column, target) if name is not None}
     x, text = read_features(options.data, manifest.feature_names or (), ignore=ignore)
-    ids = text.get(options.id_column) or [str(i) for i in range(1, len(x) + 1)]
+    ids = text.get(options.id_column) or _counted(len(x))
     labels = text.get(target) if target is not None else None
-    if x.shape[1] == math.prod(manifest.input_shape):
-        x = x.reshape(len(x), *manifest.input_shape)
-    return _Rows(x, ids, labels, "Accuracy")
+    return _Rows(_shaped(x, manifest), ids, labels, "Accuracy")
 
 
 def _test_part(project: Project, manifest: Manifest) -> _Rows:
     from tuner_app.data import BUILT_IN, load_dataset
 
-    if manifest.source not in BUILT_IN:
+    dataset = load_dataset(manifest.source) if manifest.source in BUILT_IN else None
+    if dataset is None or dataset.x_test is None or dataset.y_test is None:
         raise InputError(
             f"The data of the project {project.name!r} have no test part. Name a CSV file to predict for with --data."
         )
-    dataset = load_dataset(manifest.source)
-    if dataset.x_test is None or dataset.y_test is None:
-        raise DataError(f"{manifest.source} has no test part. Name a CSV file to predict for with --data.")
     labels = [str(label) for label in dataset.classes[dataset.y_test].tolist()]
-    ids = [str(i) for i in range(1, len(labels) + 1)]
-    return _Rows(dataset.x_test.reshape(len(labels), *manifest.input_shape), ids, labels, "Test accuracy")
+    return _Rows(_shaped(dataset.x_test, manifest), _counted(len(labels)), labels, "Test accuracy")
+
+
+def _counted(n_rows: int) -> list[str]:
+    """Ids from 1, as Kaggle wants them."""
+    return [str(i) for i in range(1, n_rows + 1)]
+
+
+def _shaped(x: Any, manifest: Manifest) -> Any:
+    """Rows of a table as the model takes them; where that cannot be, as they are, for the predictor to refuse."""
+    shape = manifest.input_shape or []
+    return x.reshape(len(x), *shape) if x.shape[1] == math.prod(shape) else x
 
 
 def _accuracy_line(rows: _Rows, answers: Any, manifest: Manifest) -> str | None:

@@ -12,7 +12,7 @@ import hashlib
 import math
 import os
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,7 @@ class Manifest:
     n_splits: int
     epochs: int
     seed: int
-    classes: list[int] | list[str] | None
+    classes: list[int] | list[str] | list[bool] | None
     feature_names: list[str] | None
     input_shape: list[int] | None
     image_shape: list[int] | None
@@ -86,11 +86,14 @@ def save_predictor(project: Project, model: Any, manifest: Manifest) -> None:
     Args:
         project: Where they go.
         model: A Keras model.
-        manifest: What it expects.
+        manifest: What it expects. Its classes are left out where the model has not one output for each: whole
+            numbers as targets are not always classes.
 
     Raises:
-        ProjectError: The folder cannot be written.
+        ProjectError: The folder cannot be written, or the model cannot be saved.
     """
+    if not _answers_in(model, manifest.classes):
+        manifest = dataclasses.replace(manifest, classes=None)
     temporary = project.model_file.with_name(f".{project.model_file.stem}.{os.getpid()}.keras")
     try:
         project.path.mkdir(parents=True, exist_ok=True)
@@ -100,6 +103,11 @@ def save_predictor(project: Project, model: Any, manifest: Manifest) -> None:
         temporary.replace(project.model_file)
     except OSError as error:
         raise ProjectError(cannot_write(project.model_file, error)) from error
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise ProjectError(
+            f"The model must be one that Keras can save, but it is not ({_first_line(error)}). Give its own layers a "
+            "get_config, or search with refit=False."
+        ) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -203,7 +211,7 @@ class Predictor:
         if batch_size < 1:
             raise InputError(f"batch_size must be a positive whole number. Received: {batch_size}. Try 1024.")
         if self.manifest.input_shape is None:
-            raise InputError("This model has several inputs. Use its Keras model: load_predictor(project).model.predict(...).")
+            raise InputError("Rows need a model of one input, but this one has several. Call predictor.model.predict.")
         rows = _checked(x, tuple(self.manifest.input_shape))
         at_once = math.ceil(batch_size / _BLOCK) * _BLOCK
         pieces = [self._run(rows[start : start + at_once]) for start in range(0, len(rows), at_once)]
@@ -245,7 +253,7 @@ def _checked(x: npt.ArrayLike, input_shape: tuple[int, ...]) -> npt.NDArray[Any]
     if rows.dtype.kind not in "biuf":
         raise DataError(f"x must hold numbers. Received: an array of {rows.dtype}. Encode text as numbers.")
     if rows.dtype.kind == "f":
-        finite = np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
+        finite = np.isfinite(rows).all(axis=tuple(range(1, rows.ndim)))
         if not finite.all():
             raise DataError(
                 f"x must be finite, but row {int(np.argmin(finite))} holds NaN or infinity. Fill or drop it."
@@ -264,11 +272,15 @@ def _load_model(path: pathlib.Path) -> Any:
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever the broken part happens to raise
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no reason given"]
         raise ProjectError(
             f"{path} must be a Keras model without Python code of its own, but it cannot be loaded "
-            f"({type(error).__name__}: {lines[0][:200]}). {_AGAIN}"
+            f"({_first_line(error)}). {_AGAIN}"
         ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no reason given"]
+    return f"{type(error).__name__}: {lines[0][:200]}"
 
 
 def _check_model(project: Project, model: Any, manifest: Manifest) -> None:
@@ -285,14 +297,19 @@ def _check_model(project: Project, model: Any, manifest: Manifest) -> None:
         raise ProjectError(
             f"{project.model_file} must be a model of one input and one output, but has several. {_AGAIN}"
         )
-    if manifest.classes is None or not isinstance(outputs, tuple) or outputs[-1] is None:
-        return
-    n_classes = len(manifest.classes)
-    if outputs[-1] != n_classes and not (outputs[-1] == 1 and n_classes == 2):
+    if not _answers_in(model, manifest.classes):
         raise ProjectError(
-            f"{project.manifest_file} must name a class for each of the model's {outputs[-1]} outputs, but it names "
-            f"{n_classes}. {_AGAIN}"
+            f"{project.manifest_file} must name a class for each of the model's outputs, {outputs}, but it names "
+            f"{len(manifest.classes or ())}. {_AGAIN}"
         )
+
+
+def _answers_in(model: Any, classes: Sequence[Any] | None) -> bool:
+    """Whether the model has one output for each class, or a single one for two; a model that tells no shape may."""
+    outputs = getattr(model, "output_shape", None)
+    if classes is None or not isinstance(outputs, tuple) or outputs[-1] is None:
+        return True
+    return len(outputs) == 2 and (outputs[-1] == len(classes) or (outputs[-1] == 1 and len(classes) == 2))
 
 
 def _fits(shape: tuple[int | None, ...], found: list[int]) -> bool:
@@ -343,8 +360,12 @@ def _or_null(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 
 def _is_classes(value: Any) -> bool:
-    one_type = _is_list_of(_is_text)(value) or _is_list_of(_is_whole)(value)
-    return one_type and len(value) >= 2 and len(set(value)) == len(value)
+    one_type = any(_is_list_of(is_label)(value) for is_label in (_is_text, _is_whole, _is_truth))
+    return one_type and len(set(value)) == len(value)
+
+
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, bool)
 
 
 def _is_data(value: Any) -> bool:
@@ -363,7 +384,7 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "n_splits": ("a positive whole number", _is_count),
     "epochs": ("a whole number", _is_whole),
     "seed": ("a whole number", _is_whole),
-    "classes": ("null, or a list of two or more different integers or texts", _or_null(_is_classes)),
+    "classes": ("null or a list of different integers or of different texts", _or_null(_is_classes)),
     "feature_names": ("null or a list of texts", _or_null(_is_list_of(_is_text))),
     "input_shape": ("null or a list of positive whole numbers", _or_null(_is_list_of(_is_count))),
     "image_shape": ("null or a list of positive whole numbers", _or_null(_is_list_of(_is_count))),

@@ -1,12 +1,13 @@
 """A whole epoch as one program, made once per architecture and used by every fit that shares it.
 
-A program is a traced TensorFlow function whose body is Keras's own `train_step` (or `test_step`, `predict_step`)
-in a loop over batches of row numbers; the data are arguments. Its variables are captured by handle, so the same
-program runs on any model of the same architecture once the captures are replaced by that model's handles
+A program is a set of traced TensorFlow functions whose body is Keras's own `train_step` (or `test_step`,
+`predict_step`) in a loop over batches of row numbers; the data are arguments. Variables are captured by handle, so the
+same program runs on any model of the same architecture once the captures are replaced by that model's handles
 (`ConcreteFunction.set_external_captures`): folds, candidates that differ only in the learning rate, and threads share
-one trace and one XLA executable. Metrics' variables are scratch space of a fit.
+one trace and one XLA executable. A program keeps no model: whoever needs a function first traces it on its own model.
 
 What makes two models "the same architecture" is decided here (`signature`), strictly: when in doubt, compile anew.
+What a fit does with the programs is the business of `compiled_fit`.
 """
 
 from __future__ import annotations
@@ -14,13 +15,19 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import math
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from keras.src.backend.common import global_state
+
+from tuner_app.folds import map_arrays
 
 # Tracing and building touch state that Keras and Python share between threads (initialisers draw from Python's global
 # random numbers); training does not.
@@ -30,115 +37,158 @@ build_lock = threading.RLock()
 XLA_MINIMUM_STEPS = 4_000
 
 _OWN_MODULES = ("keras", "tuner_app")
-# Layers that learn from data outside of their variables (vocabularies, means): constants in a trace.
-_ADAPTED = (keras.layers.Normalization, keras.layers.Discretization, keras.layers.StringLookup, keras.layers.IntegerLookup)
+# Keras's own classes whose behaviour lies outside of their configuration and variables.
+_UNDESCRIBED = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+# Keras itself puts these into each layer.
+_WRAPPED_BY_KERAS = frozenset({"build", "quantize"})
+
+_ORDER = tf.TensorSpec((None,), tf.int32)
+_SCALAR = tf.TensorSpec((), tf.int32)
 
 
 class NotCompilableError(Exception):
     """This model or this fit cannot run as one program; the message says why."""
 
 
+class NotTransferableError(Exception):
+    """A function holds something of the model that it was traced on, so no other model may use it."""
+
+
 @dataclasses.dataclass(frozen=True)
 class _Slot:
-    """Where a captured tensor of a program comes from: a variable of the model, or scratch space."""
+    """Where a captured tensor of a function comes from: the variable at a place in `variables_of`.
+
+    `spec` describes a metric's variable, for a stand-in where a model has not made its metrics yet.
+    """
 
     kind: str
     index: int
-    variable: Any = None
+    spec: tf.TensorSpec | None = None
 
 
 class Function:
-    """A traced function and the origin of each of its captures."""
+    """A traced function and the origin of each of its captures.
+
+    Args:
+        model: The model that it is traced on.
+        function: The `tf.function`.
+        arguments: What its arguments look like.
+    """
 
     def __init__(self, model: keras.Model, function: Any, arguments: tuple[Any, ...]) -> None:
-        with build_lock:
-            self._concrete = function.get_concrete_function(*arguments)
-            self._slots = _slots(model, self._concrete)
+        self._model = weakref.ref(model)
+        self._concrete = function.get_concrete_function(*arguments)
+        self._slots = _slots(model, self._concrete)
+        self._n_metrics = len(model.metrics_variables)
 
-    @property
-    def transferable(self) -> bool:
-        """Whether every capture is a variable that another model has, too."""
-        return self._slots is not None
-
-    def bind(self, variables: Mapping[str, list[Any]], scratch: dict[int, Any]) -> Callable[..., Any]:
-        """The function on another model's variables.
+    def bind(self, model: keras.Model, scratch: dict[int, Any]) -> Callable[..., Any]:
+        """The function on a model's variables.
 
         Args:
-            variables: The model's variables as `variables_of` gives them.
-            scratch: Stand-ins for metrics' variables, by the identity of the original; filled as needed.
+            model: A model of the same architecture.
+            scratch: Stand-ins for the variables of metrics that the model has not made yet, filled as needed;
+                the functions of one fit share them.
+
+        Raises:
+            NotTransferableError: It was traced on another model and holds more of it than variables.
         """
         if self._slots is None:
-            return self._concrete
-        captures, kept = [], []
-        for slot in self._slots:
-            if slot.kind == "scratch":
-                if id(slot.variable) not in scratch:
-                    scratch[id(slot.variable)] = _like(slot.variable)
-                stand_in = scratch[id(slot.variable)]
-            else:
-                stand_in = variables[slot.kind][slot.index]
-            kept.append(stand_in)
-            captures.append(stand_in.handle)
+            if self._model() is not model:
+                raise NotTransferableError
+            return self._concrete  # type: ignore[no-any-return]
+        known = variables_of(model)
+        if len(known["metrics"]) != self._n_metrics:
+            known["metrics"] = _StandIns(scratch, self._slots)  # type: ignore[assignment]
+        variables = [known[slot.kind][slot.index] for slot in self._slots]
         bound = copy.copy(self._concrete)
-        bound.set_external_captures(captures)
-        bound.variables_in_use = kept  # handles do not keep their variables alive
-        return bound
+        bound.set_external_captures([variable.handle for variable in variables])
+        bound.variables_in_use = variables  # handles do not keep their variables alive
+        return bound  # type: ignore[no-any-return]
+
+
+class _StandIns:
+    """Variables in the places of metrics' variables, made at their first use."""
+
+    def __init__(self, made: dict[int, Any], slots: list[_Slot]) -> None:
+        self._made = made
+        self._specs = {slot.index: slot.spec for slot in slots if slot.kind == "metrics"}
+
+    def __getitem__(self, index: int) -> Any:
+        if index not in self._made:
+            spec = self._specs[index]
+            assert spec is not None
+            self._made[index] = tf.Variable(tf.zeros(spec.shape, spec.dtype), trainable=False)
+        return self._made[index]
 
 
 class Program:
     """The functions of one architecture for one shape of data.
 
     Args:
-        model: The first model of the architecture; kept as the template of later traces.
+        specs: What the data arguments look like: `(x, y, sample_weight)` with open row counts.
         batch_size: Rows per training step.
         evaluation_batch_size: Rows per validation step.
         xla: Whether the training loop is compiled with XLA.
-        specs: What the data arguments look like: `(x, y, sample_weight)` with open row counts.
+
+    Attributes:
+        proven: Whether the training loop has run, so that XLA is known to accept it.
+        refusal: Why the program does not work, once that is known.
     """
 
-    def __init__(self, model: keras.Model, *, batch_size: int, evaluation_batch_size: int, xla: bool, specs: Any) -> None:
-        self.model = model
+    def __init__(self, *, specs: Any, batch_size: int, evaluation_batch_size: int, xla: bool) -> None:
         self.batch_size = batch_size
         self.evaluation_batch_size = evaluation_batch_size
         self.xla = xla
+        self.proven = False
+        self.refusal: str | None = None
         self._specs = specs
         self._functions: dict[str, Function] = {}
-        self.proven = False
 
-    def function(self, name: str, specs: Any = None) -> Function:
-        """A function of the program, traced at its first use: `loop`, `tail`, `evaluate` or `predict`."""
-        key = name if specs is None else f"{name} {specs!r}"
+    def function(self, name: str, model: keras.Model, specs: Any = None) -> Function:
+        """A function of the program, traced on the first model that needs it.
+
+        Args:
+            name: `loop`, `tail`, `evaluate` or `predict`.
+            model: A model of the program's architecture.
+            specs: What the data arguments look like, where they differ from the training data.
+
+        Raises:
+            NotCompilableError: The model's own step returns what a program cannot carry.
+        """
+        specs = specs or self._specs
+        key = f"{name} {specs!r}"
         with build_lock:
             if key not in self._functions:
-                make = {"loop": self._loop, "tail": self._tail, "evaluate": self._evaluate, "predict": self._predict}[name]
-                self._functions[key] = make(specs or self._specs)
+                self._functions[key] = getattr(self, f"_{name}")(model, specs)
             return self._functions[key]
 
-    def _loop(self, specs: Any) -> Function:
+    def _loop(self, model: keras.Model, specs: Any) -> Function:
         """All training steps of an epoch that have the full batch size (XLA), or all of them (plain graph)."""
-        run = self._steps("train_step", specs, self.batch_size, whole_batches=self.xla)
-        return self._trace(run, (*specs, _ORDER, _SCALAR, _SCALAR), jit_compile=True if self.xla else None)
+        run = self._steps(model, "train_step", specs, self.batch_size, whole_batches=self.xla)
+        return _trace(model, run, (*specs, _ORDER, _SCALAR, _SCALAR), jit_compile=True if self.xla else None)
 
-    def _tail(self, specs: Any) -> Function:
+    def _tail(self, model: keras.Model, specs: Any) -> Function:
         """The last, shorter batch: a plain graph, because XLA would compile the step a second time for it."""
 
         def step(x: Any, y: Any, weight: Any, order: Any) -> Any:
-            return _results(self.model, self.model.train_step(_batch(x, y, weight, order)))
+            return _results(model, model.train_step(_batch(x, y, weight, order)))
 
-        return self._trace(step, (*specs, _ORDER))
+        return _trace(model, step, (*specs, _ORDER))
 
-    def _evaluate(self, specs: Any) -> Function:
+    def _evaluate(self, model: keras.Model, specs: Any) -> Function:
         """Validation: a plain graph, which runs as fast as XLA's here and compiles in a fraction of the time."""
-        run = self._steps("test_step", specs, self.evaluation_batch_size, whole_batches=False)
-        return self._trace(run, (*specs, _ORDER, _SCALAR, _SCALAR))
+        run = self._steps(model, "test_step", specs, self.evaluation_batch_size, whole_batches=False)
+        return _trace(model, run, (*specs, _ORDER, _SCALAR, _SCALAR))
 
-    def _steps(self, name: str, specs: Any, batch_size: int, *, whole_batches: bool) -> Callable[..., Any]:
+    def _steps(
+        self, model: keras.Model, name: str, specs: Any, batch_size: int, *, whole_batches: bool
+    ) -> Callable[..., Any]:
         """A loop of Keras's own steps over `rows` row numbers in `order`; metrics start anew."""
-        take_step = getattr(self.model, name)
-        returned = {} if _is_standard_step(self.model, name) else self._returned(take_step, specs)
+        take_step = getattr(model, name)
+        returned = _prepared(model, name, specs)
 
         def run(x: Any, y: Any, weight: Any, order: Any, steps: Any, rows: Any) -> Any:
-            self.model.reset_metrics()
+            model.reset_metrics()
 
             def body(step: Any, logs: Any) -> Any:
                 begin = step * batch_size
@@ -148,41 +198,29 @@ class Program:
 
             state = (tf.constant(0), {key: tf.zeros(value.shape, value.dtype) for key, value in returned.items()})
             _, logs = tf.while_loop(lambda step, _: step < steps, body, state, parallel_iterations=1)
-            return _results(self.model, logs)
+            return _results(model, logs)
 
         return run
 
-    def _returned(self, step: Callable[..., Any], specs: Any) -> dict[str, Any]:
-        """What an overridden step returns: one more trace tells."""
-        traced = tf.function(lambda x, y, weight, order: step(_batch(x, y, weight, order)), autograph=False)
-        outputs = traced.get_concrete_function(*specs, _ORDER).structured_outputs
-        if not isinstance(outputs, dict) or not all(
-            isinstance(value, tf.TensorSpec | tf.Tensor) and value.shape.is_fully_defined() for value in outputs.values()
-        ):
-            raise NotCompilableError("its own step does not return a flat dict of metrics")
-        return outputs
-
-    def _trace(self, function: Callable[..., Any], arguments: tuple[Any, ...], jit_compile: bool | None = None) -> Function:
-        return Function(self.model, tf.function(function, autograph=False, jit_compile=jit_compile), arguments)
-
-    def _predict(self, specs: Any) -> Function:
-        """Class numbers of some rows: the largest output of each."""
+    def _predict(self, model: keras.Model, specs: Any) -> Function:
+        """Class numbers of some rows."""
 
         def predict(x: Any, order: Any) -> Any:
             rows = tf.size(order)
 
             def body(begin: Any, found: Any) -> Any:
                 size = tf.minimum(self.evaluation_batch_size, rows - begin)
-                taken = tf.nest.map_structure(lambda a: tf.gather(a, tf.slice(order, [begin], [size])), x)
-                outputs = self.model.predict_step((taken,))
-                return begin + size, found.write(begin // self.evaluation_batch_size, tf.argmax(outputs, -1, tf.int32))
+                outputs = model.predict_step((_taken(x, tf.slice(order, [begin], [size])),))
+                classes = _classes(outputs, class_threshold(model))
+                return begin + size, found.write(begin // self.evaluation_batch_size, classes)
 
             batches = -(-rows // self.evaluation_batch_size)
             found = tf.TensorArray(tf.int32, size=batches, infer_shape=False, element_shape=(None,))
-            _, found = tf.while_loop(lambda begin, _: begin < rows, body, (tf.constant(0), found), parallel_iterations=1)
+            state = (tf.constant(0), found)
+            _, found = tf.while_loop(lambda begin, _: begin < rows, body, state, parallel_iterations=1)
             return found.concat()
 
-        return self._trace(predict, (specs[0], _ORDER))
+        return _trace(model, predict, (specs[0], _ORDER))
 
 
 class ProgramCache:
@@ -190,69 +228,95 @@ class ProgramCache:
 
     Args:
         limit: How many programs are kept. Bounds the memory, however many candidates there are.
+
+    Attributes:
+        compiled: How many programs were made.
     """
 
     def __init__(self, limit: int = 12) -> None:
+        self.compiled = 0
         self._limit = limit
         self._programs: OrderedDict[str, Program] = OrderedDict()
         self._tensors: dict[int, tuple[Any, Any]] = {}
+        self._said: set[tuple[str, ...]] = set()
         self._lock = threading.Lock()
-        self.compiled = 0
+
+    def __len__(self) -> int:
+        return len(self._programs)
 
     def program(self, model: keras.Model, specs: Any, **options: Any) -> Program:
-        """The program for a model: a known one where the model is fully described by its configuration."""
+        """The program for a model: a known one where the model is fully described by its configuration.
+
+        Args:
+            model: A built model.
+            specs: As in `Program`.
+            **options: The further arguments of `Program`.
+        """
         architecture = signature(model)
         if architecture is None:
-            return self._new(model, specs, options)
+            return self.own_program(specs, **options)
         key = json.dumps([architecture, repr(specs), sorted(options.items())])
         with self._lock:
             if key not in self._programs:
-                self._programs[key] = self._new(model, specs, options)
+                self.compiled += 1
+                self._programs[key] = Program(specs=specs, **options)
                 while len(self._programs) > self._limit:
                     self._programs.popitem(last=False)
             self._programs.move_to_end(key)
             return self._programs[key]
 
+    def own_program(self, specs: Any, **options: Any) -> Program:
+        """A program that no other fit will get."""
+        with self._lock:
+            self.compiled += 1
+        return Program(specs=specs, **options)
+
     def keep(self, array: Any) -> None:
         """Hold an array on the device for the whole search."""
-        self._tensors.setdefault(id(array), (array, tf.convert_to_tensor(array)))
+        self._tensors.setdefault(id(array), (array, _tensor(array)))
 
     def tensor(self, array: Any) -> Any:
-        """An array as a tensor; a kept one is not copied again."""
-        known = self._tensors.get(id(array))
-        return known[1] if known is not None and known[0] is array else tf.convert_to_tensor(array)
+        """An array as a tensor, as Keras would feed it; a kept one is not copied again.
 
-    def _new(self, model: keras.Model, specs: Any, options: Mapping[str, Any]) -> Program:
-        self.compiled += 1
-        return Program(model, specs=specs, **options)
+        Raises:
+            NotCompilableError: TensorFlow has no tensor for such an array.
+        """
+        known = self._tensors.get(id(array))
+        return known[1] if known is not None and known[0] is array else _tensor(array)
+
+    def is_news(self, *words: str) -> bool:
+        """Whether this was not said before: a search says each thing once, not once per fit."""
+        with self._lock:
+            known = words in self._said
+            self._said.add(words)
+            return not known
 
 
 def signature(model: keras.Model) -> str | None:
     """What the traces of a model depend on, but for its variables; None where the configuration may not say it all.
 
     A model is fully described when it is a plain Sequential or functional model of Keras's own layers, losses, metrics
-    and optimizer. The learning rate is a variable and left out, unless it is a schedule.
+    and optimizer. The values that variables start with do not count: initializers, seeds, the learning rate (unless it
+    is a schedule).
     """
     layers = model._flatten_layers(include_self=False)
-    own = all(_is_own(layer) and "call" not in vars(layer) for layer in layers)
-    if type(model).__module__.split(".")[0] != "keras" or not own or not model.built:
+    if not _is_own(model) or not model.built or not all(_is_own(layer) for layer in layers):
         return None
-    if any(name in vars(model) for name in ("train_step", "test_step", "compute_loss", "compute_metrics", "call")):
+    if model.optimizer is not None and not _is_own_optimizer(model.optimizer):
         return None
     try:
-        config = [model.get_config(), model.get_compile_config(), [layer.trainable for layer in layers]]
+        compiled = model.get_compile_config() or {}
+        config = [
+            _without_initial_values(model.get_config()),
+            _without_initial_values(compiled | {"optimizer": _without_learning_rate(compiled.get("optimizer"))}),
+            [_description(variable) for variable in model.variables],
+        ]
+        if not _only_own(config, _custom_names()):
+            return None
+        settings = [[layer.trainable for layer in layers], [layer.dtype_policy.name for layer in layers]]
+        everywhere = [keras.config.floatx(), keras.config.epsilon()]
+        return json.dumps([config, settings, everywhere], sort_keys=True, default=_refuse)
     except (NotImplementedError, TypeError, ValueError, AttributeError):
-        return None
-    if not _only_own(config):
-        return None
-    optimizer = (config[1] or {}).get("optimizer", {})
-    rate = optimizer.get("config", {}).get("learning_rate") if isinstance(optimizer, dict) else None
-    if isinstance(rate, int | float):
-        optimizer["config"]["learning_rate"] = None
-    policies = [layer.dtype_policy.name for layer in layers if hasattr(layer, "dtype_policy")]
-    try:
-        return json.dumps([_without_seeds(config), policies, keras.config.floatx()], sort_keys=True, default=_refuse)
-    except TypeError:
         return None
 
 
@@ -267,6 +331,7 @@ def variables_of(model: keras.Model) -> dict[str, list[Any]]:
     return {
         "model": [variable.value for variable in model.variables],
         "optimizer": [variable.value for variable in optimizer.variables] if optimizer is not None else [],
+        "metrics": [variable.value for variable in model.metrics_variables],
     }
 
 
@@ -275,30 +340,91 @@ def spec(array: Any) -> tf.TensorSpec:
     return tf.TensorSpec((None, *array.shape[1:]), tf.as_dtype(array.dtype))
 
 
-_ORDER = tf.TensorSpec((None,), tf.int32)
-_SCALAR = tf.TensorSpec((), tf.int32)
+def as_keras_array(array: Any) -> Any:
+    """An array as Keras feeds it: floating-point numbers in Keras's own precision."""
+    found = np.asarray(array)
+    return found.astype(keras.config.floatx(), copy=False) if found.dtype.kind == "f" else found
+
+
+def is_built(model: keras.Model) -> bool:
+    """Whether all layers have their variables."""
+    return all(layer.built for layer in model._flatten_layers())
+
+
+def build_for(model: keras.Model, specs: Any) -> None:
+    """Let Keras make all variables of a model (layers, loss, metrics, optimizer) that are not there yet.
+
+    Args:
+        model: A compiled model.
+        specs: What its data look like, as in `Program`.
+    """
+
+    def symbol(tensor: tf.TensorSpec) -> keras.KerasTensor:
+        return keras.KerasTensor(tuple(tensor.shape), tensor.dtype.name)
+
+    with build_lock:
+        model._symbolic_build(data_batch=tuple(map_arrays(symbol, part) for part in specs))
+
+
+def class_threshold(model: keras.Model) -> float:
+    """From where on a single output means class 1: 0.5 for probabilities, 0 for logits."""
+    loss = model.loss
+    logits = isinstance(loss, keras.losses.Loss) and loss.get_config().get("from_logits")
+    return 0.0 if logits else 0.5
+
+
+def _prepared(model: keras.Model, name: str, specs: Any) -> Mapping[str, Any]:
+    """Make the variables that a step needs, before its loop is traced; what it returns, where that is its own."""
+    if _is_standard_step(model, name):
+        build_for(model, specs)
+        return {}
+    step = getattr(model, name)
+    traced = tf.function(lambda x, y, weight, order: step(_batch(x, y, weight, order)), autograph=False)
+    outputs = traced.get_concrete_function(*specs, _ORDER).structured_outputs
+    if not isinstance(outputs, dict) or not all(
+        isinstance(value, tf.TensorSpec | tf.Tensor) and value.shape.is_fully_defined() for value in outputs.values()
+    ):
+        raise NotCompilableError(f"its own {name} does not return a flat dict of numbers")
+    return outputs
+
+
+def _trace(
+    model: keras.Model, function: Callable[..., Any], arguments: tuple[Any, ...], jit_compile: bool | None = None
+) -> Function:
+    return Function(model, tf.function(function, autograph=False, jit_compile=jit_compile), arguments)
 
 
 def _slots(model: keras.Model, concrete: Any) -> list[_Slot] | None:
+    """The origin of each capture; None where one is no variable of the model."""
     known: dict[int, _Slot] = {}
     for kind, variables in variables_of(model).items():
-        known.update({id(v.handle): _Slot(kind, i) for i, v in enumerate(variables)})
-    for variable in model.metrics_variables:
-        known[id(variable.value.handle)] = _Slot("scratch", 0, variable.value)
-    slots = [known.get(id(capture)) for capture in concrete.captured_inputs]
-    return None if any(slot is None for slot in slots) else slots  # type: ignore[return-value]
+        for index, variable in enumerate(variables):
+            described = tf.TensorSpec(variable.shape, variable.dtype) if kind == "metrics" else None
+            known[id(variable.handle)] = _Slot(kind, index, described)
+    found = [known.get(id(capture)) for capture in concrete.captured_inputs]
+    slots = [slot for slot in found if slot is not None]
+    return slots if len(slots) == len(found) else None
 
 
-def _like(variable: Any) -> tf.Variable:
-    return tf.Variable(tf.zeros(variable.shape, variable.dtype), trainable=False)
+def _taken(structure: Any, order: Any) -> Any:
+    return map_arrays(lambda array: tf.gather(array, order), structure)
 
 
 def _batch(x: Any, y: Any, weight: Any, order: Any) -> Any:
-    def take(array: Any) -> Any:
-        return tf.gather(array, order)
+    """A batch as Keras hands it to a step: `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`."""
+    if y is None:
+        return (_taken(x, order),) if isinstance(x, tuple) else _taken(x, order)
+    parts = (x, y) if weight is None else (x, y, weight)
+    return tuple(_taken(part, order) for part in parts)
 
-    parts = (tf.nest.map_structure(take, x), tf.nest.map_structure(take, y))
-    return parts if weight is None else (*parts, tf.nest.map_structure(take, weight))
+
+def _classes(outputs: Any, threshold: float) -> Any:
+    """Class numbers from one output per class, or from a single one."""
+    if not tf.is_tensor(outputs) or outputs.shape.rank not in (1, 2):
+        raise NotCompilableError("its outputs are not those of one classifier")
+    if outputs.shape.rank == 2 and outputs.shape[-1] != 1:
+        return tf.argmax(outputs, -1, tf.int32)
+    return tf.cast(tf.reshape(outputs, (-1,)) > threshold, tf.int32)
 
 
 def _results(model: keras.Model, logs: Any) -> Any:
@@ -308,33 +434,101 @@ def _results(model: keras.Model, logs: Any) -> Any:
 
 
 def _is_standard_step(model: keras.Model, name: str) -> bool:
-    return getattr(type(model), name) is getattr(keras.Model, name) and name not in vars(model)
+    return all(
+        getattr(type(model), method) is getattr(keras.Model, method) and method not in vars(model)
+        for method in (name, "compute_metrics")
+    )
+
+
+def _tensor(array: Any) -> Any:
+    try:
+        return tf.convert_to_tensor(as_keras_array(array))
+    except (TypeError, ValueError, tf.errors.OpError) as error:
+        kind = getattr(array, "dtype", type(array).__name__)
+        raise NotCompilableError(f"arrays of type {kind} cannot become tensors") from error
 
 
 def _is_own(layer: Any) -> bool:
-    module = type(layer).__module__.split(".")[0]
-    return module in _OWN_MODULES and not isinstance(layer, (keras.layers.Lambda, *_ADAPTED)) and type(layer).__name__ != "TextVectorization"
+    """Whether a layer (or a model) is Keras's own, behaves as its class does, and has learnt nothing on the side."""
+    kind = type(layer)
+    if kind.__module__.split(".")[0] not in _OWN_MODULES or kind.__name__ in _UNDESCRIBED or hasattr(layer, "adapt"):
+        return False
+    return not any(callable(value) and _is_method(kind, name) for name, value in vars(layer).items())
 
 
-def _only_own(config: Any) -> bool:
+def _is_method(kind: type, name: str) -> bool:
+    return name not in (*_WRAPPED_BY_KERAS, "fit") and callable(getattr(kind, name, None))
+
+
+def _is_own_optimizer(optimizer: Any) -> bool:
+    """Whether an optimizer's configuration says all: exclusions from weight decay, for one, are not in it."""
+    excluded = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
+    inner = getattr(optimizer, "inner_optimizer", None)
+    return (
+        _is_own(optimizer)
+        and not any(getattr(optimizer, name, None) for name in excluded)
+        and (inner is None or _is_own_optimizer(inner))
+    )
+
+
+def _only_own(config: Any, custom: frozenset[str]) -> bool:
     """Whether a serialised configuration names nothing but Keras's own classes."""
     if isinstance(config, Mapping):
-        module = config.get("module")
-        if config.get("class_name") in ("function", "__lambda__", "Lambda"):
+        kind, module = config.get("class_name"), config.get("module")
+        if isinstance(kind, str) and (kind in ("function", "__lambda__") or not _names_own(kind, module)):
             return False
-        if isinstance(module, str) and module.split(".")[0] not in (*_OWN_MODULES, "builtins"):
-            return False
-        return all(_only_own(value) for value in config.values())
+        return all(_only_own(value, custom) for value in config.values())
     if isinstance(config, list | tuple):
-        return all(_only_own(item) for item in config)
-    return not callable(config)
+        return all(_only_own(item, custom) for item in config)
+    return not callable(config) and config not in custom
 
 
-def _without_seeds(config: Any) -> Any:
-    """Seeds decide the values that variables start with, not what a trace does."""
+def _names_own(kind: str, module: Any) -> bool:
+    """A class of `__main__` is written with no module at all, and so are plain values such as `__numpy__`."""
+    return kind.startswith("__") if module is None else str(module).split(".")[0] in _OWN_MODULES
+
+
+def _custom_names() -> frozenset[str]:
+    """Names that a user has given to objects of their own; a string in a configuration may mean one of them."""
+    scope = global_state.get_global_attribute("custom_objects_scope_dict") or {}
+    names = {*keras.saving.get_custom_objects(), *scope}
+    return frozenset(names | {name.split(">")[-1] for name in names})
+
+
+def _description(variable: Any) -> list[Any]:
+    """What a trace may depend on in a variable, whatever its layer's configuration says."""
+    parts = [getattr(variable, name, None) for name in ("regularizer", "constraint")]
+    described = [None if part is None else keras.saving.serialize_keras_object(part) for part in parts]
+    return [
+        list(variable.shape),
+        str(variable.dtype),
+        variable.trainable,
+        getattr(variable, "overwrite_with_gradient", False),
+        *described,
+    ]
+
+
+def _without_initial_values(config: Any) -> Any:
+    """Seeds and initializers decide the values that variables start with, not what a trace does."""
     if isinstance(config, Mapping):
-        return {key: _without_seeds(value) for key, value in config.items() if key != "seed"}
-    return [_without_seeds(item) for item in config] if isinstance(config, list | tuple) else config
+        return {
+            key: _without_initial_values(value)
+            for key, value in config.items()
+            if key != "seed" and not str(key).endswith("_initializer")
+        }
+    return [_without_initial_values(item) for item in config] if isinstance(config, list | tuple) else config
+
+
+def _without_learning_rate(config: Any) -> Any:
+    """An optimizer's configuration without its learning rate where that is a variable."""
+    if not isinstance(config, Mapping):
+        return config
+    return {
+        key: None
+        if key == "learning_rate" and isinstance(value, int | float) and math.isfinite(value)
+        else _without_learning_rate(value)
+        for key, value in config.items()
+    }
 
 
 def _refuse(value: Any) -> Any:

@@ -11,7 +11,7 @@ import atexit
 import contextlib
 import dataclasses
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ import numpy as np
 from tuner_app.errors import InputError, SearchError
 from tuner_app.journal import group
 from tuner_app.observers import SearchObserver, SearchPlan
-from tuner_app.results import Candidate, FoldResult, ScoreRule, cv_results, summary_lines
+from tuner_app.results import Candidate, FoldResult, ScoreRule, cv_results, mean_and_std, summary_lines
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -32,20 +32,6 @@ _LONGEST_SUMMARY = 50
 _SHORT_SUMMARY = 20
 _MOST_RUNNING = 4
 _REFRESHES_PER_SECOND = 2
-
-
-def mean_and_std(candidate: Candidate, rule: ScoreRule) -> tuple[float, float]:
-    """`mean_test_score` and `std_test_score` of one whole candidate, without making the table.
-
-    Args:
-        candidate: A candidate with all its folds.
-        rule: How histories become scores.
-    """
-    by_fold: dict[int, list[float]] = defaultdict(list)
-    for result, score in zip(candidate.folds, rule(candidate.folds), strict=True):
-        by_fold[result.fold].append(score)
-    means = np.array([sum(scores) / len(scores) for scores in by_fold.values()])
-    return float(means.mean()), float(means.std())
 
 
 class Progress(SearchObserver):
@@ -115,7 +101,7 @@ class Progress(SearchObserver):
             self._say(line, level=0, style="yellow")
         if interrupted:
             done = f"{self._tally.done} of {self._tally.total} fits are done and kept in {plan.project.path}"
-            self._say(f"Interrupted: {done}. Run the same command again to continue.")
+            self._say(f"Interrupted: {done}. Run the same command again (without --overwrite) to continue.")
             return
         for line in short_summary(candidates, plan):
             self._say(line)

@@ -13,7 +13,8 @@ import json
 import os
 import pathlib
 import re
-import tempfile
+import shutil
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,8 +22,10 @@ import filelock
 
 from tuner_app.errors import InputError, ProjectError
 
-LAYOUT_VERSION = 1
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\- ]{0,99}")
+# The files that become another by a last rename: of `write_whole`, `oracle` and `predictor`.
+_LEFTOVER = re.compile(r"\..+\.new|\..+\.\d+\.keras")
 
 
 class Project:
@@ -75,6 +78,11 @@ class Project:
         return self.path / "best_model.json"
 
     @property
+    def pictures_file(self) -> pathlib.Path:
+        """The test pictures that the refit model got wrong."""
+        return self.path / "confused.json"
+
+    @property
     def report_file(self) -> pathlib.Path:
         """The report, one HTML file."""
         return self.path / "report.html"
@@ -111,11 +119,51 @@ class Project:
         if not self.path.is_dir():
             raise ProjectError(f"A project must be a folder, but {self.path} is a file. Choose another --project-name.")
         ours = self.search_file.exists() or self.oracle_file.exists() or (self.path / "tuner0.json").exists()
-        if not ours and any(self.path.iterdir()):
+        if not ours and any(not _is_leftover(path) for path in self.path.iterdir()):
             raise ProjectError(
                 f"{self.path} was not made by a search (it has no search.json), so it is not deleted. "
                 "Choose another --project-name or empty the folder yourself."
             )
+
+    def make_folder(self) -> None:
+        """Make the folder where it is absent.
+
+        Raises:
+            ProjectError: It cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ProjectError(
+                f"The project's folder {self.path} cannot be made: {error.strerror or error}. "
+                "Choose another --directory or --project-name."
+            ) from error
+
+    def remove(self) -> None:
+        """Delete the folder. Killed half-way, it leaves nothing under the project's name.
+
+        Raises:
+            ProjectError: It cannot be deleted.
+        """
+        doomed = self.path.with_name(f".{self.name}.removed")
+        try:
+            if doomed.exists():
+                shutil.rmtree(doomed)
+            if self.path.exists():
+                self.path.rename(doomed)
+                shutil.rmtree(doomed)
+        except OSError as error:
+            raise ProjectError(
+                f"Cannot remove {self.path}: {error.strerror or error}. Make it writable, or choose another "
+                "--project-name."
+            ) from error
+
+    def remove_leftovers(self) -> None:
+        """Delete the temporary files that a killed process has left. Only for who holds the lock."""
+        for path in [*self.path.glob(".*"), *self.path.glob("trial_*/.*")]:
+            if _is_leftover(path):
+                with contextlib.suppress(OSError):
+                    path.unlink()
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -173,20 +221,24 @@ def write_whole(path: pathlib.Path, content: str | bytes) -> None:
         ProjectError: The disk is full or the folder cannot be written.
     """
     data = content.encode() if isinstance(content, str) else content
-    temporary = None
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = pathlib.Path(file.name)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        if temporary is not None:
+        try:
+            descriptor = os.open(temporary, _NEW_FILE, 0o666)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(temporary, _NEW_FILE, 0o666)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(descriptor)
+            os.replace(temporary, path)
+        except BaseException:
             with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
+                os.unlink(temporary)
+            raise
+    except OSError as error:
         raise ProjectError(cannot_write(path, error)) from error
 
 
@@ -247,8 +299,12 @@ def cannot_write(path: pathlib.Path, error: OSError) -> str:
     reason = error.strerror or str(error)
     return (
         f"Cannot write {path}: {reason}. What was finished before is safe; free some space or make the folder "
-        "writable, then run the same command again to continue."
+        "writable, then run the same command again (without --overwrite) to continue."
     )
+
+
+def _is_leftover(path: pathlib.Path) -> bool:
+    return _LEFTOVER.fullmatch(path.name) is not None and path.is_file()
 
 
 def _fold_stem(fold: int, execution: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ import numpy as np
 
 from tuner_app import predictor
 from tuner_app.errors import ProjectError
-from tuner_app.executors import ThreadExecutor
+from tuner_app.executors import Outcome, ThreadExecutor
 from tuner_app.folds import FoldTask, arrays_in
 from tuner_app.results import Candidate
 from tuner_app.training import FoldFitter, StopAfter
@@ -29,8 +30,8 @@ REFIT_FOLD = -1
 _POLL_SECONDS = 0.2
 
 
-def refit(fitter: FoldFitter, candidate: Candidate, *, rows: int, seed: int, epochs: int | None) -> keras.Model:
-    """Train a candidate on all rows, in a thread of its own like a fold.
+class Refit:
+    """A candidate's training on all rows, under way in a thread of its own like a fold's.
 
     Args:
         fitter: Fits candidates.
@@ -38,28 +39,54 @@ def refit(fitter: FoldFitter, candidate: Candidate, *, rows: int, seed: int, epo
         rows: The number of rows.
         seed: The seed of the fit.
         epochs: For how many epochs; None leaves that to the fit options.
-
-    Raises:
-        FoldStopped: The search is to stop.
     """
-    task = FoldTask(
-        trial_id=candidate.trial_id,
-        fold=REFIT_FOLD,
-        execution=0,
-        values=candidate.values,
-        seed=seed,
-        train_rows=np.arange(rows),
-        validation_rows=None,
-    )
-    callbacks = [] if epochs is None else [StopAfter(epochs)]
-    executor = ThreadExecutor(1)
-    executor.submit(lambda chosen: fitter.fit(chosen, callbacks=callbacks), task)
-    while (outcome := executor.wait(_POLL_SECONDS)) is None:
-        pass
-    _, model, error = outcome
-    if error is not None:
-        raise error
-    return model
+
+    def __init__(self, fitter: FoldFitter, candidate: Candidate, *, rows: int, seed: int, epochs: int | None) -> None:
+        self.trial_id, self.epochs = candidate.trial_id, epochs
+        self.seconds = 0.0
+        self._fitter = fitter
+        self._last_epoch = StopAfter(sys.maxsize if epochs is None else epochs)
+        self._executor = ThreadExecutor(1)
+        self._outcome: Outcome | None = None
+        task = FoldTask(
+            trial_id=candidate.trial_id,
+            fold=REFIT_FOLD,
+            execution=0,
+            values=candidate.values,
+            seed=seed,
+            train_rows=np.arange(rows),
+            validation_rows=None,
+        )
+        self._executor.submit(self._fit, task)
+
+    @property
+    def running(self) -> bool:
+        """Whether the training goes on."""
+        self._outcome = self._outcome or self._executor.wait(0.0)
+        return self._outcome is None
+
+    def cancel(self) -> None:
+        """Let it end at its next epoch; nobody wants it any more."""
+        self._last_epoch.epochs = 0
+
+    def wait(self) -> keras.Model:
+        """The trained model.
+
+        Raises:
+            FoldStopped: The search is to stop.
+        """
+        while self._outcome is None:
+            self._outcome = self._executor.wait(_POLL_SECONDS)
+        _, model, error = self._outcome
+        if error is not None:
+            raise error
+        return model
+
+    def _fit(self, task: FoldTask) -> keras.Model:
+        began = time.perf_counter()
+        model = self._fitter.fit(task, callbacks=[self._last_epoch])
+        self.seconds = time.perf_counter() - began
+        return model
 
 
 def refit_best(search: Search, candidate: Candidate) -> tuple[keras.Model, float]:
@@ -72,9 +99,7 @@ def refit_best(search: Search, candidate: Candidate) -> tuple[keras.Model, float
     kept = _kept(search, manifest)
     if kept is not None:
         return kept.model, kept.manifest.refit_seconds
-    began = time.perf_counter()
-    model = search.refit(candidate)
-    seconds = time.perf_counter() - began
+    model, seconds = search.refit(candidate)
     predictor.save_predictor(search.tuner.project, model, dataclasses.replace(manifest, refit_seconds=seconds))
     return model, seconds
 

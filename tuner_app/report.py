@@ -18,6 +18,7 @@ import argparse
 import base64
 import contextlib
 import dataclasses
+import functools
 import html
 import io
 import math
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from tuner_app.journal import SearchRecord
 
 MOST_DRAWN = 20
+MOST_POINTS = 100
+MOST_CELLS = 1000
+MOST_CLASSES = 40
 MOST_ERRORS = 5
 MOST_LISTED = 500
 MOST_FOLDS_LISTED = 20
@@ -59,12 +63,13 @@ _SVG = "{http://www.w3.org/2000/svg}"
 _LINK = "{http://www.w3.org/1999/xlink}href"
 
 
-def write_report(project: Project, *, pictures: Sequence[ConfusedPicture] = ()) -> pathlib.Path:
+def write_report(project: Project, *, pictures: Sequence[ConfusedPicture] | None = None) -> pathlib.Path:
     """Write the report of a search into its folder, over an older one.
 
     Args:
         project: The search. What is finished of an interrupted one is reported as such.
-        pictures: Test pictures that the refit model got wrong, the surest mistakes first.
+        pictures: Test pictures that the refit model got wrong, the surest mistakes first; None takes those that are
+            kept in the folder.
 
     Returns:
         Where the report is: `project.report_file`.
@@ -74,8 +79,9 @@ def write_report(project: Project, *, pictures: Sequence[ConfusedPicture] = ()) 
         SearchError: Every candidate failed.
     """
     from tuner_app import journal
+    from tuner_app.pictures import kept_pictures
 
-    found = _gather(journal.load_search(project), pictures)
+    found = _gather(journal.load_search(project), kept_pictures(project) if pictures is None else pictures)
     with _matplotlib():
         page = _page(found)
     write_whole(project.report_file, page)
@@ -140,19 +146,19 @@ class _Findings:
     manifest_problem: str | None
     pictures: tuple[ConfusedPicture, ...]
 
-    @property
+    @functools.cached_property
     def decimals(self) -> int:
         """As many as the scores' spread makes worth reading."""
         spreads = sorted(row.std for row in self.ranked.scored if row.std > 0)
         usual = 4 if abs(self.best.mean) < 10 else 2 if abs(self.best.mean) < 1000 else 0
-        fine = math.ceil(-math.log10(spreads[len(spreads) // 2])) + 1 if spreads else 0
+        fine = math.ceil(-math.log10(spreads[len(spreads) // 2])) if spreads else 0
         return min(8, max(usual, fine))
 
     def number(self, value: float) -> str:
         """A score, or a difference of scores."""
         return f"{value:.{self.decimals}f}" if math.isfinite(value) else _number(value)
 
-    @property
+    @functools.cached_property
     def close(self) -> set[str]:
         """The trials that the folds do not tell from the best, the best included."""
         return {self.best.trial_id, *(contender.candidate.trial_id for contender in self.doubt.contenders)}
@@ -170,7 +176,7 @@ def _gather(record: SearchRecord, pictures: Sequence[ConfusedPicture]) -> _Findi
     best, doubt = ranked.best, figures.significance(ranked)
     if best is None or doubt is None:
         raise SearchError(_all_failed(record))
-    manifest, problem = _read_manifest(record.project)
+    manifest, problem = _read_manifest(record)
     time = figures.time_spent(record, ranked)
     edges = figures.edge_warnings(ranked)
     return _Findings(record, ranked, best, doubt, edges, time, manifest, problem, tuple(pictures))
@@ -184,20 +190,22 @@ def _all_failed(record: SearchRecord) -> str:
     return f"No candidate of {record.project.path} has a score, so there is nothing to report.{reason}"
 
 
-def _read_manifest(project: Project) -> tuple[dict[str, Any], str | None]:
-    if not project.manifest_file.exists():
+def _read_manifest(record: SearchRecord) -> tuple[dict[str, Any], str | None]:
+    """The refit model's manifest, and what is wrong with it; empty where there is none that fits this search."""
+    if not record.project.manifest_file.exists():
         return {}, None
     try:
-        return read_json(project.manifest_file), None
+        manifest = read_json(record.project.manifest_file)
     except ProjectError as error:
         return {}, str(error)
+    if manifest.get("search_id", record.description["search_id"]) != record.description["search_id"]:
+        return {}, "The saved model was made by another search."
+    return manifest, None
 
 
 def _classes(found: _Findings) -> list[Any] | None:
-    asked = found.record.description.get("asked")
-    data = asked.get("data") if isinstance(asked, Mapping) else None
-    for place in (found.manifest, data, found.record.description):
-        if isinstance(place, Mapping) and isinstance(place.get("classes"), list):
+    for place in (found.manifest, found.record.description):
+        if isinstance(place.get("classes"), list):
             return list(place["classes"])
     return None
 
@@ -333,7 +341,7 @@ def _edge_words(edge: figures.EdgeWarning) -> str:
     return (
         f"The best {_text(edge.name)}, {value_text(edge.value)}, is the {edge.side} that was tried ({tried}). "
         f"A better one may lie beyond.{doubt} Try next, under a new project name: "
-        f"<code>{_text(edge.command_line)}</code> or, in Python, <code>{_text(edge.name)} = {_text(edge.python)}</code>."
+        f"<code>{_text(edge.command_line)}</code>, or in Python <code>{_text(edge.name)} = {edge.python}</code>."
     )
 
 
@@ -356,7 +364,9 @@ def _error_details(error: str, count: int) -> str:
 
 
 def _unfinished_notes(found: _Findings) -> Iterator[str]:
-    finished, expected = len(found.record.finished), _expected(found.record)
+    from tuner_app.figures import candidates_expected
+
+    finished, expected = len(found.record.finished), candidates_expected(found.record)
     partial = len(found.record.candidates) - finished
     if not partial and (expected is None or expected <= finished):
         return
@@ -364,14 +374,6 @@ def _unfinished_notes(found: _Findings) -> Iterator[str]:
     begun = f", {partial:,} begun" if partial else ""
     said = f"The search was stopped or still runs: {done} candidates are finished{begun}."
     yield _note("warning", "Unfinished.", f"{said} Run the same command again to continue; what is finished is kept.")
-
-
-def _expected(record: SearchRecord) -> int | None:
-    asked = record.description.get("asked")
-    for place in (record.description, asked):
-        if isinstance(place, Mapping) and isinstance(place.get("n_candidates"), int):
-            return int(place["n_candidates"])
-    return None
 
 
 def _close_notes(found: _Findings) -> Iterator[str]:
@@ -395,7 +397,7 @@ def _cheapest(found: _Findings) -> str:
     close = [row for row in found.time.rows if row.candidate.trial_id in found.close]
     quickest = min(close, key=lambda row: row.seconds_per_fit)
     longest = next(row.seconds_per_fit for row in close if row.candidate.trial_id == found.best.trial_id)
-    if quickest.seconds_per_fit > 0.9 * longest:
+    if quickest.seconds_per_fit >= 0.9 * longest:
         return ""
     share = quickest.seconds_per_fit / longest
     return f" {_text(values_text(quickest.candidate.values))} trains in {share:.0%} of the best one's time."
@@ -429,7 +431,7 @@ def _model_notes(found: _Findings) -> Iterator[str]:
     from tuner_app.figures import values_text
 
     if found.manifest_problem is not None:
-        yield _note("warning", "The model's manifest is damaged.", _text(found.manifest_problem))
+        yield _note("warning", "The saved model is left out.", _text(found.manifest_problem))
     refit = found.manifest.get("hyperparameters")
     if isinstance(refit, Mapping) and any(refit.get(name) != value for name, value in found.best.values.items()):
         yield _note("warning", "Another model.", f"The saved model has {_text(values_text(refit))}, not the best.")
@@ -487,20 +489,29 @@ def _draw_ranking(found: _Findings, rows: Sequence[figures.RankedCandidate]) -> 
     if math.isfinite(error):
         edge = best + (error if found.ranked.measure.lower_is_better else -error)
         axes.axvspan(min(edge, best), max(edge, best), color=_ACCENT, alpha=0.15, linewidth=0)
-    tooltips = {}
-    for place, row in enumerate(rows):
-        color = _ACCENT if row.trial_id in found.close else _MUTED
-        axes.plot(row.fold_scores, [place] * len(row.fold_scores), "o", color=color, markersize=3, alpha=0.6)
-        axes.errorbar(row.mean, place, xerr=row.std, color=color, linewidth=1.2, capsize=2.5)
-        axes.plot(row.mean, place, "D", color=color, markersize=5.5, gid=f"row-{place}")
-        tooltips[f"row-{place}"] = f"{values_text(row.values)}: {_with_std(found, row.mean, row.std)}"
-    axes.set_xlabel(_short(found.ranked.measure.label, 44))
+    placed = list(enumerate(rows))
+    for color in (_ACCENT, _MUTED):
+        group = [(place, row) for place, row in placed if (row.trial_id in found.close) == (color == _ACCENT)]
+        _draw_folds(axes, group, color)
+        for place, row in group:
+            axes.plot(row.mean, place, "D", color=color, markersize=5.5, gid=f"row-{place}")
+    tooltips = {
+        f"row-{place}": f"{values_text(row.values)}: {_with_std(found, row.mean, row.std)}" for place, row in placed
+    }
+    axes.set_xlabel(_short(found.ranked.measure.label, 44), loc="right")
     return _Drawing(figure, tooltips)
+
+
+def _draw_folds(axes: Axes, group: Sequence[tuple[int, figures.RankedCandidate]], color: str) -> None:
+    dots = [(score, place) for place, row in group for score in row.fold_scores]
+    axes.plot([score for score, _ in dots], [place for _, place in dots], "o", color=color, markersize=3, alpha=0.6)
+    means, stds = [row.mean for _, row in group], [row.std for _, row in group]
+    axes.errorbar(means, [place for place, _ in group], xerr=stds, fmt="none", color=color, linewidth=1.2, capsize=2.5)
 
 
 def _hyperparameters(found: _Findings) -> Iterator[_Plot]:
     varying = found.ranked.varying
-    if len(varying) == 2:
+    if len(varying) == 2 and math.prod(len(found.ranked.space[name]) for name in varying) <= MOST_CELLS:
         yield _heat_map(found, varying)
     elif varying:
         yield _effects(found)
@@ -591,13 +602,14 @@ def _draw_effects(found: _Findings, effects: Sequence[figures.Effect]) -> _Drawi
 
     columns = 2 if len(effects) > 1 else 1
     labels = [[_short(value_text(value), 10) for value in effect.values] for effect in effects]
-    room = max(_label_room(texts, width=3.3 / columns) for texts in labels)
+    rooms = [_label_room(texts, width=2.8 / columns) for texts in labels]
+    between, bottom = max(rooms) + 0.3, max(rooms[-columns:])
     figure, grid = _canvases(
-        -(-len(effects) // columns), columns, per_panel=1.5, between=room + 0.3, bottom=room, top=0.3
+        -(-len(effects) // columns), columns, per_panel=1.5, between=between, bottom=bottom, top=0.3
     )
     for effect, texts, axes in zip(effects, labels, grid, strict=False):
         _draw_effect(axes, effect)
-        _tick_labels(axes, texts, width=3.3 / columns)
+        _tick_labels(axes, texts, width=2.8 / columns)
     for axes in grid[len(effects) :]:
         axes.set_axis_off()
     for axes in grid[::columns]:
@@ -622,7 +634,7 @@ def _draw_effect(axes: Axes, effect: figures.Effect) -> None:
 def _parallel(found: _Findings) -> _Plot:
     from tuner_app import figures
 
-    lines = figures.parallel_coordinates(found.ranked)
+    lines = figures.parallel_coordinates(found.ranked, at_most=MOST_POINTS)
     rows = [[str(row.rank), *_value_cells(found, row), found.number(row.mean)] for row in lines.candidates]
     caption = "One line for each candidate. Orange: the best. Blue: within one standard error of it."
     if lines.left_out:
@@ -637,7 +649,7 @@ def _draw_parallel(found: _Findings, lines: figures.ParallelCoordinates) -> _Dra
     from tuner_app.figures import values_text
 
     names = [*(name for name, _ in lines.axes), found.ranked.measure.name]
-    figure, (axes,) = _canvases(1, 1, per_panel=2.7, left=0.15, bottom=0.75)
+    figure, (axes,) = _canvases(1, 1, per_panel=2.7, left=0.4, bottom=0.75)
     tooltips = {}
     for i, row in reversed(list(enumerate(lines.candidates))):
         color, width, alpha = (_ACCENT, 1.6, 0.9) if row.trial_id in found.close else (_MUTED, 1.0, 0.35)
@@ -735,7 +747,7 @@ def _draw_band(axes: Axes, band: figures.Band, name: str, color: str, style: str
 
 
 def _limits(shown: Sequence[figures.CandidateCurves]) -> dict[str, tuple[float, float]]:
-    """One vertical range for a metric in all plots, without the first fifth of the epochs: they would flatten the rest."""
+    """One vertical range for a metric in all plots; the first fifth of the epochs would flatten the rest."""
     met: dict[str, list[float]] = {}
     for candidate in shown:
         for curve in candidate.curves:
@@ -761,7 +773,7 @@ def _time_plot(found: _Findings) -> _Plot:
     caption = f"{_duration(found.time.total_seconds)} over all fits, counted one by one"
     if found.time.unfinished_seconds:
         caption += f", {_duration(found.time.unfinished_seconds)} of it in unfinished candidates"
-    caption += "; fits side by side take less on the clock."
+    caption += "; fits side by side take less on the clock. Blue: training. Orange: validation."
     caption += f" The {len(rows)} longest of {len(found.time.rows):,}." if len(rows) < len(found.time.rows) else ""
     cells = [
         [
@@ -781,8 +793,8 @@ def _draw_time(found: _Findings, rows: Sequence[figures.CandidateTime]) -> _Draw
 
     figure, axes = _bars(found, [_values_label(found, row.candidate) for row in rows])
     places, training = range(len(rows)), [row.fit_seconds for row in rows]
-    bars = axes.barh(places, training, 0.65, color=_ACCENT, label="training")
-    scored = axes.barh(places, [row.score_seconds for row in rows], 0.65, training, color=_WARM, label="validation")
+    bars = axes.barh(places, training, 0.65, color=_ACCENT)
+    scored = axes.barh(places, [row.score_seconds for row in rows], 0.65, training, color=_WARM)
     tooltips = {}
     for place, row in enumerate(rows):
         spent = (
@@ -791,8 +803,7 @@ def _draw_time(found: _Findings, rows: Sequence[figures.CandidateTime]) -> _Draw
         for kind, patch in (("training", bars[place]), ("validation", scored[place])):
             patch.set_gid(f"{kind}-{place}")
             tooltips[f"{kind}-{place}"] = spent
-    axes.set_xlabel("seconds, all fits")
-    axes.legend(loc="lower right", frameon=False, fontsize=9)
+    axes.set_xlabel("seconds, all fits", loc="right")
     return _Drawing(figure, tooltips)
 
 
@@ -800,18 +811,18 @@ def _price_plot(found: _Findings) -> _Plot:
     from tuner_app.figures import values_text
 
     scored = [row for row in found.time.rows if math.isfinite(row.candidate.mean)]
-    rows = sorted(scored, key=lambda row: row.candidate.rank)[:MOST_LISTED]
+    rows = sorted(scored, key=lambda row: row.candidate.rank)[:MOST_POINTS]
     cells = [
         [values_text(row.candidate.values), _duration(row.seconds_per_fit), found.number(row.candidate.mean)]
         for row in rows
     ]
-    quickest = min(rows, key=lambda row: row.seconds_per_fit)
     said = [
-        f"{values_text(row.candidate.values)}, takes {_duration(row.seconds_per_fit)} for {found.number(row.candidate.mean)}"
-        for row in (rows[0], quickest)
+        f"{values_text(row.candidate.values)}, {_duration(row.seconds_per_fit)}: {found.number(row.candidate.mean)}"
+        for row in (rows[0], min(rows, key=lambda row: row.seconds_per_fit))
     ]
     caption = "What a better score costs. Orange: the best. Blue: within one standard error of it."
-    alternative = f"A fit of the best, {said[0]}; one of the quickest, {said[1]}."
+    caption += f" The best {len(rows)} of {len(scored):,}." if len(rows) < len(scored) else ""
+    alternative = f"A fit of the best, {said[0]}. One of the quickest, {said[1]}."
     table = _table("Score and time", ["Candidate", "Per fit", f"Mean {found.ranked.measure.name}"], cells)
     return _Plot("price-plot", "Score against time", caption, alternative, _draw_price(found, rows), table)
 
@@ -841,6 +852,8 @@ def _confusion(found: _Findings) -> str:
     matrix = figures.confusion(found.record, found.ranked, classes=_classes(found))
     if matrix is None:
         return ""
+    if len(matrix.labels) > MOST_CLASSES:
+        return _grid([], _pairs(matrix))
     right, total = int(matrix.counts.trace()), int(matrix.counts.sum())
     caption = f"The best candidate on its validation rows, summed over {_count(matrix.n_fits, 'fit')}: {right:,} of "
     caption += (
@@ -854,7 +867,8 @@ def _confusion(found: _Findings) -> str:
     ]
     table = _table("Rows by true class (down) and predicted class (across)", ["Class", *matrix.labels, "Right"], rows)
     title = "True class against predicted class"
-    return _grid([_Plot("confusion-plot", title, caption, alternative, _draw_confusion(matrix), table)], _pairs(matrix))
+    plots = [_Plot("confusion-plot", title, caption, alternative, _draw_confusion(matrix), table)]
+    return _grid(plots, _pairs(matrix))
 
 
 def _pairs(matrix: figures.Confusion) -> str:
@@ -883,7 +897,13 @@ def _draw_confusion(matrix: figures.Confusion) -> _Drawing:
 
 def _pictures(pictures: Sequence[ConfusedPicture]) -> str:
     items = "".join(f"<li>{_picture(picture)}</li>" for picture in pictures)
-    return f"<ul class='pictures'>{items}</ul>" if items else ""
+    return f"<p>{_PICTURES_WORDS}</p><ul class='pictures'>{items}</ul>" if items else ""
+
+
+_PICTURES_WORDS = (
+    "The refit model's surest mistakes on the test part. That part had no say in the search: it was looked at only "
+    "after the best candidate was chosen and trained. To choose by these pictures would spend it."
+)
 
 
 def _picture(picture: ConfusedPicture) -> str:
@@ -970,7 +990,8 @@ _REFIT = ("hyperparameters", "epochs", "seed", "score", "score_std", "test_score
 def _command(words: Any) -> str:
     if not isinstance(words, list) or not words:
         return ""
-    line = shlex.join(str(word) for word in words)
+    start = ["python", "-m", "tuner_app.tune"] if words[0] == "tune.py" else words[:1]
+    line = shlex.join(str(word) for word in [*start, *words[1:]])
     return _scroll("Command", f"<pre><code>{_text(line)}</code></pre>")
 
 
@@ -982,9 +1003,11 @@ def _settings(name: str, content: Any) -> str:
 
 def _flattened(content: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Every leaf of nested settings as a path and a text."""
-    from tuner_app.figures import value_text
+    from tuner_app.figures import listed_values, value_text
 
-    if isinstance(content, Mapping) and content:
+    if isinstance(content, Mapping) and (values := listed_values(content)):
+        yield path, ", ".join(value_text(value) for value in values)
+    elif isinstance(content, Mapping) and content:
         for key, value in content.items():
             yield from _flattened(value, f"{path}.{key}" if path else str(key))
     elif isinstance(content, list) and any(isinstance(item, Mapping | list) for item in content):
@@ -1045,7 +1068,7 @@ def _number(value: float) -> str:
 def _precise(value: float) -> str:
     if not math.isfinite(value):
         return _number(value)
-    return f"{value:.6f}" if value == 0 or 0.001 <= abs(value) < 1e6 else f"{value:.6g}"
+    return f"{value:.6f}" if value == 0 or 0.0001 <= abs(value) < 1e6 else f"{value:.6g}"
 
 
 def _with_std(found: _Findings, mean: float, std: float) -> str:
@@ -1092,7 +1115,7 @@ def _drawn_names(found: _Findings) -> list[str]:
 def _values_label(found: _Findings, row: figures.RankedCandidate) -> str:
     from tuner_app.figures import ABSENT, value_text
 
-    return _short(", ".join(value_text(row.values.get(name, ABSENT)) for name in _drawn_names(found)), 24)
+    return _short(", ".join(value_text(row.values.get(name, ABSENT)) for name in _drawn_names(found)), 20)
 
 
 # Drawing
@@ -1145,7 +1168,7 @@ _SETTINGS: dict[str, Any] = {
     "legend.labelcolor": _INK,
 }
 
-_WIDTH = 4.1  # inches: about a phone's page, so that text keeps its size there
+_WIDTH = 3.7  # inches: about a phone's page, so that text keeps its size there
 _CHARACTER = 0.075  # inches, one character of a tick label
 
 
@@ -1174,6 +1197,10 @@ def _canvases(
         wspace=0.1,
         hspace=between / per_panel,
     )
+    panel = (_WIDTH - left - 0.15) / columns
+    for axes in grid.flat:
+        axes.yaxis.set_label_coords(-(left - 0.18) / panel, 0.5)
+        axes.xaxis.set_label_coords(0.5, -(bottom - 0.22) / per_panel)
     return figure, list(grid.flat)
 
 
@@ -1297,7 +1324,7 @@ _STYLE = """
 @media (prefers-color-scheme: dark) {
   :root {
     --ink: #e6e9ed; --muted: #a3adb8; --line: #3a434d; --paper: #171c22; --ground: #0e1216;
-    --accent: #6cb6ff; --warm: #f2a65a; --heat: #a3590a; --good: #5fd0a8; --notice: #2a2115;
+    --accent: #6cb6ff; --warm: #f2a65a; --heat: #8f4d08; --good: #5fd0a8; --notice: #2a2115;
   }
 }
 * { box-sizing: border-box; }
@@ -1335,8 +1362,10 @@ main:focus { outline: none; }
 .warning > strong::before { content: "! "; color: var(--warm); }
 .good > strong::before { content: "\\2713  "; color: var(--good); }
 .cards {
-  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1rem; align-items: start;
+  display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem; align-items: start;
 }
+#curves .cards, #repeat .cards { grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); }
+#ranking .card:first-child:nth-last-child(3) { grid-row: span 2; }
 .card {
   margin: 0; min-width: 0; max-width: 40rem; background: var(--paper); border: 1px solid var(--line);
   border-radius: 8px; padding: .9rem;
@@ -1349,10 +1378,12 @@ summary { cursor: pointer; padding: .2rem 0; }
 .scroll { overflow-x: auto; max-width: 100%; }
 section > .scroll { border: 1px solid var(--line); border-radius: 8px; background: var(--paper); margin-bottom: 1rem; }
 table {
-  border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; min-width: 100%;
+  border-collapse: collapse; min-width: 100%; font-size: .9rem; font-variant-numeric: tabular-nums;
+  overflow-wrap: normal;
 }
 caption { text-align: left; color: var(--muted); padding: .4rem .6rem; }
-h3 + .scroll caption { position: absolute; width: 1px; height: 1px; padding: 0; overflow: hidden; clip-path: inset(50%); }
+h3 + .scroll { position: relative; }
+h3 + .scroll caption { position: absolute; width: 1px; height: 1px; padding: 0; overflow: hidden; opacity: 0; }
 th, td { padding: .3rem .6rem; border-top: 1px solid var(--line); text-align: left; vertical-align: top; }
 thead th { border-top: 0; vertical-align: bottom; }
 .numbers td { text-align: right; white-space: nowrap; }

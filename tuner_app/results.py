@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -237,6 +237,20 @@ def cv_results(
     return table
 
 
+def mean_and_std(candidate: Candidate, rule: ScoreRule) -> tuple[float, float]:
+    """`mean_test_score` and `std_test_score` of one whole candidate, without making the table.
+
+    Args:
+        candidate: A candidate with all its folds.
+        rule: How histories become scores.
+    """
+    by_fold: dict[int, list[float]] = defaultdict(list)
+    for result, score in zip(candidate.folds, rule(candidate.folds), strict=True):
+        by_fold[result.fold].append(score)
+    means = np.array([sum(scores) / len(scores) for scores in by_fold.values()])
+    return float(means.mean()), float(means.std())
+
+
 def ranks(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
     """Rank 1 for the highest score, ties share the better rank, NaN comes last (as scikit-learn ranks)."""
     if scores.size == 0 or np.isnan(scores).all():
@@ -304,13 +318,12 @@ _ABSENT = _Absent()
 
 def _by_fold(candidates: Sequence[Candidate], n_splits: int, read: Any) -> npt.NDArray[np.float64]:
     """Numbers of shape (n_candidates, n_splits): the mean over the executions of each fold."""
-    numbers = np.full((len(candidates), n_splits), np.nan)
+    sums, counts = np.zeros((len(candidates), n_splits)), np.zeros((len(candidates), n_splits))
     for row, candidate in enumerate(candidates):
-        values = read(candidate)
-        folds = np.array([fold.fold for fold in candidate.folds], dtype=int)
-        for fold in set(folds.tolist()):
-            numbers[row, fold] = np.mean([v for v, f in zip(values, folds, strict=True) if f == fold])
-    return numbers
+        for fold, value in zip(candidate.folds, read(candidate), strict=True):
+            sums[row, fold.fold] += value
+            counts[row, fold.fold] += 1
+    return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
 
 
 def _train_scores(candidate: Candidate, rule: ScoreRule, index: int | None) -> list[float]:

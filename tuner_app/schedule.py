@@ -39,10 +39,14 @@ class Schedule:
 
     def next(self) -> FoldTask:
         """Take out the task to run next."""
-        if self._news > len(self._waiting) // 64:  # Sorting at each step would cost more the longer the queue.
+        if self._news > len(self._waiting) // 8:  # Sorting at each step would cost more the longer the queue.
             self._waiting.sort(key=self._urgency)
             self._news = 0
         return self._waiting.pop(0)
+
+    def remaining_seconds(self) -> float:
+        """How long the waiting tasks will take, one after another."""
+        return sum(self.expected_seconds(task) for task in self._waiting)
 
     def expected_seconds(self, task: FoldTask) -> float:
         """How long a task will take; infinite while a value of its hyperparameters was never seen."""

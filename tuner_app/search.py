@@ -6,11 +6,14 @@ journal, and whole candidates back to the oracle. What the user sees of it is `t
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
+import logging
 import numbers
 import os
 import pathlib
+import re
 import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +23,7 @@ import keras
 import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
+from sklearn.exceptions import FitFailedWarning
 
 from tuner_app import folds, inputs, journal, programs, results
 from tuner_app.errors import InputError, ProjectError, SearchError, SearchInterrupted
@@ -29,8 +33,8 @@ from tuner_app.interrupts import StopRequest
 from tuner_app.observers import SearchObserver, SearchPlan
 from tuner_app.oracle import grid_size, space_values
 from tuner_app.project import describe_differences, digest, read_json, write_json
-from tuner_app.refit import REFIT_FOLD, refit, refit_best
-from tuner_app.results import Candidate, FoldResult
+from tuner_app.refit import REFIT_FOLD, Refit, refit_best
+from tuner_app.results import Candidate, FoldResult, mean_and_std
 from tuner_app.results_file import ResultsFile
 from tuner_app.schedule import Schedule
 from tuner_app.training import FoldFitter, FoldStopped
@@ -39,9 +43,12 @@ from tuner_app.versions import package_versions
 if TYPE_CHECKING:
     from tuner_app.tuner import GridSearchCV
 
+logger = logging.getLogger(__name__)
+
 # Candidates that are handed out before their predecessors ended; bounds the bookkeeping of huge grids.
 _WINDOW = 256
 _POLL_SECONDS = 0.2
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _HOOKS = ("on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end")
 
 
@@ -67,8 +74,11 @@ class Search:
         self.stop = StopRequest()
         self.schedule = Schedule()
         self.running = 0
+        self.best: tuple[float, Candidate] | None = None
+        self.early_refit: Refit | None = None
         self.asked_for = 0
         self.exhausted = False
+        self.handed_out = False
         self.trials: dict[str, Trial] = {}
         self.tasks_left: dict[str, int] = {}
         self.declared = {entry["config"]["name"] for entry in tuner.asked_space}
@@ -96,17 +106,26 @@ class Search:
                 self._finish()
             except FoldStopped:
                 self._interrupted()
-            finally:
-                tuner.oracle.save()
+            except Exception:
+                self._drain()
+                with contextlib.suppress(ProjectError):
+                    tuner.oracle.save()
+                raise
+        tuner.oracle.save()
         tuner.on_search_end()
 
     # The loop --------------------------------------------------------------------------------------------------------
 
     def _loop(self) -> None:
+        told = False
         while True:
+            if self.stop and self.running and not told:
+                told = True
+                logger.warning("Stopping at the end of the running epochs. Press Ctrl-C again to stop at once.")
             if not self.stop:
                 self._refill()
-                while len(self.schedule) and self.running < self.executor.n_jobs:
+                self._refit_early()
+                while len(self.schedule) and self.running < self._free_jobs():
                     self._start(self.schedule.next())
             if not self.running:
                 if self.stop:
@@ -118,10 +137,11 @@ class Search:
 
     def _refill(self) -> None:
         """Ask the oracle for candidates while it has some and few wait."""
-        self.exhausted = False
+        self.exhausted = self.handed_out = False
         while len(self.trials) < _WINDOW:
             trial = self.tuner.oracle.create_trial(f"{self.tuner.tuner_id}-{self.asked_for}")
             if trial.status != TrialStatus.RUNNING:
+                self.handed_out = True
                 self.exhausted = trial.status == TrialStatus.STOPPED
                 return
             self.asked_for += 1
@@ -167,7 +187,14 @@ class Search:
     def _start(self, task: FoldTask) -> None:
         self.running += 1
         self._tell("fold_begun", task.trial_id, task.values, task.fold, task.execution)
-        self.executor.submit(self.fitter, task)
+        self.executor.submit(self._fit_and_keep, task)
+
+    def _fit_and_keep(self, task: FoldTask) -> tuple[FoldResult, Any]:
+        """In the fit's own thread: the record is on disk before the search hears of it."""
+        returned = self.fitter(task)
+        record, hyperparameters = returned if isinstance(returned, tuple) else (returned, None)
+        self.journal.write(record)
+        return record, hyperparameters
 
     def _take(self, outcome: Any) -> None:
         if outcome is None:
@@ -177,17 +204,14 @@ class Search:
         if isinstance(error, FoldStopped):
             return
         if error is not None:
-            self._drain()
             raise error
-        record, hyperparameters = returned if isinstance(returned, tuple) else (returned, None)
-        self.journal.write(record)
+        record, hyperparameters = returned
         self.schedule.learn(task, record.fit_seconds + record.score_seconds)
         self.tuner.fold_results.setdefault(task.trial_id, []).append(record)
         if hyperparameters is not None:
             _merge(self.trials[task.trial_id].hyperparameters, hyperparameters)
         self._tell("fold_ended", record)
         if record.error is not None and self.tuner.error_score == "raise":
-            self._drain()
             raise SearchError(f"A fit failed and error_score is 'raise'. Its traceback:\n{record.error}")
         self.tasks_left[task.trial_id] -= 1
         if not self.tasks_left[task.trial_id]:
@@ -201,12 +225,40 @@ class Search:
             trial_id, dict(trial.hyperparameters.values), tuple(sorted(tuner.fold_results[trial_id], key=_by_fold))
         )
         self._report_trial(trial, candidate)
+        self._compare(candidate)
         self._tell("candidate_ended", candidate)
         try:
             tuner.on_trial_end(trial)
-        except RuntimeError:  # Too many failures in a row.
-            self._drain()
-            raise
+        except RuntimeError as error:  # Too many failures in a row.
+            raise error if isinstance(error, ProjectError) else SearchError(str(error)) from None
+
+    def _compare(self, candidate: Candidate) -> None:
+        """Keep the best candidate so far; a refit of one that is beaten is dropped."""
+        score = mean_and_std(candidate, self.tuner.rule)[0]
+        if np.isnan(score) or (self.best is not None and score <= self.best[0]):
+            return
+        self.best = (score, candidate)
+        if self.early_refit is not None:
+            self.early_refit.cancel()
+            self.early_refit = None
+
+    def _refit_early(self) -> None:
+        """Begin the refit of the best candidate so far when the fits that wait take no longer than it will.
+
+        Otherwise it would run alone in the end, and the other cores idle. The model is the same whenever it is trained.
+        """
+        wanted = self.tuner.refit is True and self.tuner.fold_fitter is None and self.executor.n_jobs > 1
+        if not wanted or not self.handed_out or self.best is None or self.early_refit is not None or not self.running:
+            return
+        candidate = self.best[1]
+        seconds = float(np.mean([fold.fit_seconds for fold in candidate.folds]))
+        share = self.data.rows / float(np.mean([len(train) for train, _ in self.splits]))
+        if self.schedule.remaining_seconds() <= seconds * share:
+            self.early_refit = self._refitting(candidate)
+
+    def _free_jobs(self) -> int:
+        """How many folds may run beside an early refit."""
+        return self.executor.n_jobs - bool(self.early_refit is not None and self.early_refit.running)
 
     def _report_trial(self, trial: Trial, candidate: Candidate) -> None:
         """Tell Keras Tuner's trial what came of it."""
@@ -243,12 +295,12 @@ class Search:
         tuner, project = self.tuner, self.tuner.project
         if not project.exists() and project.path.exists():
             project.check_may_overwrite()
-        known = read_json(project.search_file) if project.exists() else None
+        known = self._known()
         if known is not None and tuner._given_seed is None:
-            tuner.oracle.seed = int(known.get("asked", {}).get("seed", tuner.oracle.seed))
+            tuner.oracle.seed = known["asked"]["seed"]
         asked = self._asked()
         if known is not None:
-            differences = describe_differences(known.get("asked", {}), asked)
+            differences = describe_differences(known["asked"], asked)
             if differences:
                 raise ProjectError(
                     f"The project {project.path} was made by another search: {'; '.join(differences)}. "
@@ -256,16 +308,42 @@ class Search:
                 )
         self.search_id = digest(asked)
         self.journal = journal.Journal(project, self.search_id)
+        project.remove_leftovers()
         self._restore()
         write_json(project.search_file, self._description(asked, known))
+
+    def _known(self) -> dict[str, Any] | None:
+        """What `search.json` holds. Each fold's record tells its search, so it is no loss where it is damaged."""
+        path = self.tuner.project.search_file
+        if not path.exists():
+            return None
+        with contextlib.suppress(ProjectError):
+            known = read_json(path)
+            asked = known.get("asked")
+            if isinstance(asked, dict) and isinstance(asked.get("seed"), int):
+                return known
+        journal.set_aside(path, "it does not say what was searched")
+        return None
+
+    def _records(self) -> list[FoldResult]:
+        """The journal's records; failed fits are tried again where nothing else came of the search."""
+        records = self.journal.read()
+        if self.tuner.error_score == "raise" or all(record.error is not None for record in records):
+            return [record for record in records if record.error is None]
+        return records
 
     def _restore(self) -> None:
         tuner = self.tuner
         tuner.fold_results = {}
-        for record in self.journal.read():
+        self._forget_foreign_trials()
+        for record in self._records():
             if record.fold >= len(self.splits) or record.execution >= tuner.executions_per_trial:
                 continue
-            if record.trial_id not in tuner.oracle.trials:
+            trial = tuner.oracle.trials.get(record.trial_id)
+            if trial is not None and not record.values.items() <= trial.hyperparameters.values.items():
+                self._forget({record.trial_id: "its values are not those of its folds"})
+                trial = None
+            if trial is None:
                 tuner.oracle.adopt(record.trial_id, record.values)
             tuner.fold_results.setdefault(record.trial_id, []).append(record)
         whole = len(self.splits) * tuner.executions_per_trial
@@ -274,13 +352,30 @@ class Search:
         missing = [i for i in order if len(tuner.fold_results.get(i, [])) < whole or i not in ended]
         tuner.oracle.reopen(missing)
 
+    def _forget_foreign_trials(self) -> None:
+        """Leave out the trials of another search space, which someone has put here."""
+        space = {entry["config"]["name"]: json.dumps(entry, sort_keys=True) for entry in self.tuner.asked_space}
+        foreign = {}
+        for trial_id, trial in self.tuner.oracle.trials.items():
+            known = {json.dumps(entry, sort_keys=True) for entry in trial.hyperparameters.get_config()["space"]}
+            if not known.issuperset(space.values()):
+                foreign[trial_id] = "it is of another search space"
+        self._forget(foreign)
+
+    def _forget(self, reasons: Mapping[str, str]) -> None:
+        for trial_id, reason in reasons.items():
+            path = self.tuner.project.trial_folder(trial_id) / "trial.json"
+            if path.exists():
+                journal.set_aside(path, reason)
+        self.tuner.oracle.forget(reasons, self.tuner.asked_space)
+
     def _asked(self) -> dict[str, Any]:
         tuner = self.tuner
         asked = {
             "data": {"rows": self.data.rows, "fingerprint": self.fingerprint},
             "space": {entry["config"]["name"]: entry for entry in tuner.asked_space},
             "folds": {
-                "splitter": repr(tuner.cv),
+                "splitter": _ADDRESS.sub("", repr(tuner.cv)) if hasattr(tuner.cv, "split") else "given",
                 "number": len(self.splits),
                 "fingerprint": folds.fingerprint(self.splits),
             },
@@ -293,7 +388,8 @@ class Search:
             "intra_op_threads": tuner.devices["intra_op_threads"],
             "compiled_epochs": {"compile_epochs": tuner.compile_epochs, "jit_compile": tuner.jit_compile},
         }
-        return json.loads(json.dumps(asked, default=inputs.plain))
+        plain: dict[str, Any] = json.loads(json.dumps(asked, default=inputs.plain))
+        return plain
 
     def _description(self, asked: dict[str, Any], known: Mapping[str, Any] | None) -> dict[str, Any]:
         tuner = self.tuner
@@ -377,9 +473,9 @@ class Search:
         tuner.best_score_ = float(tuner.cv_results_["mean_test_score"][tuner.best_index_])
         message = results.failure_warning(candidates, tuner.rule.error_score)
         if message is not None:
-            warnings.warn(message, RuntimeWarning, stacklevel=4)
+            warnings.warn(message, FitFailedWarning, stacklevel=4)
         if tuner.fold_fitter is None:
-            tuner.refit_candidate = self.refit
+            tuner.refit_candidate = lambda candidate: self.refit(candidate)[0]
             if tuner.refit:
                 tuner.best_model_, tuner.refit_time_ = refit_best(self, candidates[tuner.best_index_])
         self._tell("search_ended", candidates, interrupted=False)
@@ -392,9 +488,21 @@ class Search:
             raise InputError(f"refit must return the index of a candidate. Received: {index!r}.")
         return int(index)
 
-    def refit(self, candidate: Candidate) -> keras.Model:
-        """Train a candidate on all rows."""
-        return refit(
+    def refit(self, candidate: Candidate) -> tuple[keras.Model, float]:
+        """Train a candidate on all rows, or take over the training that began early.
+
+        Returns:
+            The model, and the seconds that its training took.
+        """
+        refit, self.early_refit = self.early_refit, None
+        if refit is not None and refit.trial_id != candidate.trial_id:
+            refit.cancel()
+            refit = None
+        refit = refit or self._refitting(candidate)
+        return refit.wait(), refit.seconds
+
+    def _refitting(self, candidate: Candidate) -> Refit:
+        return Refit(
             self.fitter,
             candidate,
             rows=self.data.rows,
@@ -411,7 +519,7 @@ class Search:
         done = sum(len(records) for records in tuner.fold_results.values())
         raise SearchInterrupted(
             f"Interrupted: {done} fits are done and kept in {tuner.project.path}. "
-            "Run the same command again to continue.",
+            "Run the same command again (without --overwrite) to continue.",
             self.stop.signal_number or 2,
         )
 

@@ -38,8 +38,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from tuner_app.errors import InputError
 from tuner_app.journal import group
 from tuner_app.observers import SearchObserver, SearchPlan
-from tuner_app.progress import mean_and_std
-from tuner_app.results import Candidate, FoldResult, History, ScoreRule, ranks
+from tuner_app.results import Candidate, FoldResult, History, ScoreRule, mean_and_std, ranks
 
 logger = logging.getLogger(__name__)
 

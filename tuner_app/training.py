@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import errno
 import math
+import os
 import pathlib
 import random
 import time
@@ -23,9 +25,12 @@ import numpy as np
 from keras_tuner import errors as kt_errors
 
 from tuner_app import compiled_fit, programs
-from tuner_app.errors import DataError, InputError
+from tuner_app.errors import DataError, InputError, ProjectError
 from tuner_app.folds import FoldTask, Rows, arrays_in, fit_seed
+from tuner_app.project import cannot_write
 from tuner_app.results import FoldResult, ScoreRule
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class FoldStopped(BaseException):
@@ -116,9 +121,11 @@ class FoldFitter:
                 outcome = self._outcome(fit.train(), fit.used_callbacks)
                 seconds = time.perf_counter() - began
                 outcome |= self._after(task, fit)
-        except (DataError, InputError, kt_errors.FatalError):
+        except (DataError, InputError, ProjectError, kt_errors.FatalError):
             raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in _DISK_FULL:
+                raise ProjectError(cannot_write(pathlib.Path(error.filename or "a file of this fit"), error)) from error
             seconds = time.perf_counter() - began
             outcome["error"] = _own_traceback()
         score_seconds = fit.context.score_seconds if fit is not None else 0.0
@@ -176,8 +183,7 @@ class FoldFitter:
             found["train_scores"] = {name: float(value) for name, value in scores.items()}
         path = self.model_file(task)
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            fit.model.save(path)
+            _save_whole(fit.model, path)
         return found
 
 
@@ -289,6 +295,18 @@ class StopAfter(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
+def _save_whole(model: keras.Model, path: pathlib.Path) -> None:
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.keras")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        model.save(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise ProjectError(cannot_write(path, error)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def _deep_copies(given: Any) -> list[Any]:
     callbacks = list(given) if isinstance(given, list | tuple) else [] if given is None else [given]
     try:
@@ -310,16 +328,23 @@ def _final_epoch(epochs: int, callbacks: Sequence[Any]) -> int:
 
 
 def _without_endless_loss(record: FoldResult, rule: ScoreRule) -> FoldResult:
-    """A fit whose score is NaN or infinite has failed, though it raised nothing."""
+    """A fit whose loss or score is NaN or infinite has failed, though it raised nothing.
+
+    At its last epoch; where the best epoch counts, only if there is no epoch without.
+    """
     if record.error is not None:
         return record
-    metrics = record.at_epoch()
-    for name, _ in rule.objectives:
-        if name in metrics and not math.isfinite(metrics[name]):
-            return dataclasses.replace(
-                record, error=f"ValueError: {name} must be a finite number, but it is {metrics[name]}.\n"
-            )
-    return record
+    epochs = [None] if rule.epoch == "last" else [None, *range(1, record.final_epoch + 1)]
+    endless = [_endless(record.at_epoch(epoch), rule) for epoch in epochs]
+    if not all(endless):
+        return record
+    name, value = next(iter(endless[0].items()))
+    return dataclasses.replace(record, error=f"ValueError: {name} must be a finite number, but it is {value}.\n")
+
+
+def _endless(metrics: Mapping[str, float], rule: ScoreRule) -> dict[str, float]:
+    names = ("loss", "val_loss", *(name for name, _ in rule.objectives))
+    return {name: metrics[name] for name in names if name in metrics and not math.isfinite(metrics[name])}
 
 
 def _confusion(true: Any, predicted: Any, n_classes: int) -> list[list[int]] | None:

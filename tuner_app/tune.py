@@ -140,6 +140,8 @@ def search(dataset: Any, arguments: argparse.Namespace) -> Any:
         objective="val_accuracy",
         # Shuffled, since files are often sorted by class; a fixed state, so that a resume finds the same folds.
         cv=KFold(arguments.folds, shuffle=True, random_state=arguments.seed),
+        # The grid was asked for candidate by candidate: some that fail do not end it.
+        max_consecutive_failed_trials=len(arguments.nodes) * len(arguments.learning_rates) + 1,
         n_jobs=arguments.n_jobs,
         score_epoch=arguments.score_epoch,
         seed=arguments.seed,
@@ -153,9 +155,13 @@ def search(dataset: Any, arguments: argparse.Namespace) -> Any:
 
 
 def finish(dataset: Any, tuner: Any, *, quiet: bool) -> None:
-    """Write the report and say what to do next."""
+    """Write the report and say what to do next. The test part is looked at only now, after the choice and the refit."""
+    from tuner_app.pictures import confused_pictures, keep_pictures
+    from tuner_app.predictor import Predictor, load_manifest
     from tuner_app.report import write_report
 
+    predictor = Predictor(tuner.best_model_, load_manifest(tuner.project))
+    keep_pictures(tuner.project, confused_pictures(dataset, predictor))
     path = write_report(tuner.project)
     if quiet:
         return

@@ -11,7 +11,6 @@ import io
 import numbers
 import os
 import pathlib
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -283,11 +282,13 @@ class GridSearchCV(keras_tuner.GridSearch):
     @contextlib.contextmanager
     def _overwriting(self, overwrite: bool) -> Iterator[None]:
         if not overwrite:
+            self.project.make_folder()
             yield
             return
         with self.project.locked():
             self.project.check_may_overwrite()
-            _remove_folder(self.project.path)
+            self.project.remove()
+            self.project.make_folder()
             yield
 
     def _check_counts(self, max_trials: Any, executions: Any, seed: Any) -> None:
@@ -353,16 +354,6 @@ def _checked_error_score(error_score: Any) -> float | str:
 
 def _key(values: Mapping[str, Any]) -> str:
     return repr(sorted(values.items()))
-
-
-def _remove_folder(path: pathlib.Path) -> None:
-    try:
-        if path.exists():
-            shutil.rmtree(path)
-    except OSError as error:
-        raise ProjectError(
-            f"Cannot remove {path}: {error.strerror or error}. Make it writable, or choose another --project-name."
-        ) from error
 
 
 @contextlib.contextmanager
