@@ -70,6 +70,11 @@ class Process:
 
     Args:
         arguments: What follows `python`.
+
+    Attributes:
+        lines: What came on stdout.
+        errors: What came on stderr, once `wait` has seen the end.
+        first_line: Set when the first fit is reported, or at the end.
     """
 
     def __init__(self, arguments: Sequence[str]) -> None:
@@ -84,16 +89,18 @@ class Process:
             cwd=ROOT,
         )
         self.lines: list[str] = []
+        self.errors = ""
         self.first_line = threading.Event()
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line)
-            if _END.search(line):
-                self.first_line.set()
+        with self.process.stdout as lines:
+            for line in lines:
+                self.lines.append(line)
+                if _END.search(line):
+                    self.first_line.set()
         self.first_line.set()
 
     def wait(self, seconds: float | None = None) -> bool:
@@ -103,6 +110,10 @@ class Process:
         except subprocess.TimeoutExpired:
             return False
         self._reader.join()
+        if not self._errors.closed:
+            self._errors.seek(0)
+            self.errors = self._errors.read()
+            self._errors.close()
         return True
 
     def kill(self) -> None:
@@ -115,12 +126,6 @@ class Process:
         """Fold and values of the fits that the screen has called finished."""
         found = (_END.search(line) for line in list(self.lines))
         return {(int(match[1]) - 1, match[2]) for match in found if match}
-
-    @property
-    def errors(self) -> str:
-        """What came on stderr."""
-        self._errors.seek(0)
-        return self._errors.read()
 
 
 def tune(directory: pathlib.Path, options: Sequence[str]) -> Process:

@@ -98,6 +98,9 @@ BAD_TABLES = [
     _case(
         "unclosed quote", "data.csv", b'a,b,label\n1,2,"x\n3,4,y\n5,6,z\n', r"breaks off: .*begins in line 2.* quote"
     ),
+    _case("empty quotes only", "data.csv", b'a,label\n""\n', r"data\.csv cannot be read: "),
+    _case("unclosed quote far below", "data.csv", b'a,label\n1,x\n2,y\n3,"z\n4,x\n', r"begins in line 4"),
+    _case("lone quotes below", "data.csv", b'a,label\n1,x\n2,y\n3,"z\n4,"x"\n5,y\n', r"begins in line 4"),
     _case("quote closed too late", "data.csv", b'a,b,label\n1,2,"x\n3,4,"y"\n5,6,z\n', r"begins in line 2"),
     _case("unclosed quote in the header", "data.csv", b'a,"b,label\n1,2,x\n', r"breaks off: .*begins in line 1"),
     _case("binary file", "data.csv", b"\x89PNG\r\n\x1a\n\x00\x00\xff", r"in UTF-8, but .* is not"),

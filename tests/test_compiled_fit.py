@@ -22,6 +22,9 @@ from tuner_app.compiled_fit import FitContext
 from tuner_app.folds import Rows
 from tuner_app.programs import ProgramCache
 
+# TensorFlow 2.21's variables and NumPy 2, in Keras's own callbacks.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
+
 layers, callbacks, losses, optimizers = keras.layers, keras.callbacks, keras.losses, keras.optimizers
 
 N = 42  # rows: two batches of 16 and one of 10
@@ -236,7 +239,7 @@ SAME_AS_KERAS: dict[str, tuple[Callable[[], keras.Model], Mapping[str, Any]]] = 
     "exact batches": (dense, {**CLASSES, "batch_size": 14}),
     "one batch": (dense, {**CLASSES, "batch_size": 100}),
     "default batch size": (dense, {**CLASSES, "batch_size": None}),
-    "list in, dict out": (two_by_two, {"x": [X, SECOND], "y": BOTH, "validation_data": ([X[:9], SECOND[:9]], {"kind": LABELS[:9], "size": TARGET[:9]})}),
+    "list in, dict out": (two_by_two, {"x": [X, SECOND], "y": BOTH, "validation_data": ([X[:20], SECOND[:20]], {"kind": LABELS[:20], "size": TARGET[:20]})}),
     "dict in": (lambda: two_by_two(names=True), {"x": {"first": X, "second": SECOND}, "y": BOTH}),
     "one weight, two outputs": (two_by_two, {"x": [X, SECOND], "y": BOTH, "sample_weight": WEIGHTS}),
     "weights per output": (two_by_two, {"x": [X, SECOND], "y": BOTH, "sample_weight": {"kind": WEIGHTS, "size": WEIGHTS**2}}),
@@ -355,8 +358,8 @@ class BatchCounter(callbacks.Callback):
 
 class RefusedByXLA(keras.layers.Layer):
     def call(self, x: Any) -> Any:
-        # The number of distinct values is known only when the numbers are.
-        return x * tf.cast(tf.size(tf.unique(tf.reshape(x, (-1,)))[0]) > 0, x.dtype)
+        one = tf.numpy_function(lambda: np.float32(1), [], tf.float32)
+        return x * tf.ensure_shape(one, ())
 
 
 class Untraceable(keras.layers.Layer):
@@ -371,8 +374,8 @@ def as_dataset() -> Mapping[str, Any]:
 
 
 def as_generator() -> Mapping[str, Any]:
-    batches = [(X[begin : begin + 16], LABELS[begin : begin + 16]) for begin in (0, 16) * 4]
-    return {"x": iter(batches), "steps_per_epoch": 2, "batch_size": None}
+    batches = ((X[begin : begin + 16], LABELS[begin : begin + 16]) for begin in (0, 16) * 4)
+    return {"x": batches, "steps_per_epoch": 2, "batch_size": None}
 
 
 FALLBACKS: dict[str, tuple[Callable[[], keras.Model], Any, str]] = {
@@ -383,7 +386,6 @@ FALLBACKS: dict[str, tuple[Callable[[], keras.Model], Any, str]] = {
         "the callback LambdaCallback works by batches",
     ),
     "terminate on nan": (dense, lambda: {**CLASSES, "callbacks": [callbacks.TerminateOnNaN()]}, "TerminateOnNaN works by batches"),
-    "callback list": (dense, lambda: {**CLASSES, "callbacks": callbacks.CallbackList([])}, "the callbacks come as a CallbackList"),
     "eager": (lambda: dense(run_eagerly=True), CLASSES, "it runs eagerly"),
     "untraceable": (lambda: dense(Untraceable()), CLASSES, r"tracing its epoch failed \(.*no loops, please"),
 }  # fmt: skip
@@ -404,7 +406,7 @@ def test_what_cannot_be_compiled_goes_through_keras_and_says_why(kind: str, said
     [
         (as_dataset, "the data come as _BatchDataset, not as arrays"),
         (as_generator, "steps_per_epoch is given"),
-        (lambda: {"x": X, "y": LABELS, "steps_per_epoch": 2}, "steps_per_epoch is given"),
+        (lambda: {**CLASSES, "steps_per_epoch": 2, "epochs": 1}, "steps_per_epoch is given"),
         (lambda: {**CLASSES, "validation_data": VALIDATION, "validation_steps": 1}, "validation_steps is given"),
         (lambda: {**CLASSES, "validation_data": as_dataset()["x"]}, "the data come as _BatchDataset, not as arrays"),
     ],
@@ -699,8 +701,8 @@ def test_classes_of_a_model_that_shares_no_program() -> None:
 @pytest.mark.parametrize(
     ("kind", "large"),
     [
-        *[(kind, True) for kind in ("dense", "sample weight", "list in, dict out", "l2", "dropout", "many metrics", "images")],
-        *[(kind, False) for kind in ("own test_step", "own loss and metric", "activity regularizer", "tokens", "dice")],
+        *[(kind, True) for kind in ("dense", "sample weight", "l2", "dropout", "many metrics", "images")],
+        *[(kind, False) for kind in ("list in, dict out", "own test_step", "own loss and metric", "activity regularizer", "tokens", "dice")],
         *[(kind, False) for kind in ("sums", "weighted means", "masked outputs", "own compute_metrics")],
     ],
 )  # fmt: skip

@@ -166,7 +166,7 @@ def test_what_is_no_table_is_told(structure: Any, message: str) -> None:
 def test_numbers_that_are_not_finite_are_refused_with_their_row(bad: float, dtype: Any) -> None:
     x = X.astype(dtype)
     x[5, 1] = bad
-    with pytest.raises(DataError, match="x must hold finite numbers.*in row 5"):
+    with pytest.raises(DataError, match=r"x must hold finite numbers.*in row 5"):
         folds.check_finite([X, x], "x")
 
 
@@ -183,7 +183,7 @@ def test_finite_numbers_whose_sum_overflows_pass() -> None:
 
 def test_numbers_of_rows_must_agree() -> None:
     assert folds.check_same_rows(x=X, y=Y, groups=None) == ROWS
-    with pytest.raises(DataError, match="x and y must have the same number of rows. Received: x with 12, y with 3"):
+    with pytest.raises(DataError, match=r"x and y must have the same number of rows. Received: x with 12, y with 3"):
         folds.check_same_rows(x=X, y=Y[:3])
 
 

@@ -87,7 +87,11 @@ class TestText:
             return
         assert same(found, RECORD)
 
-    @given(st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+    @given(
+        st.recursive(
+            st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+        )
+    )
     def test_any_other_json_is_refused(self, content: Any) -> None:
         with pytest.raises(DamagedRecordError):
             journal.decode(json.dumps(content), "search")
@@ -111,6 +115,27 @@ class TestText:
         del record["confusion"]
         content = {"search_id": "search", "checksum": journal.digest(record), "record": record}
         with pytest.raises(DamagedRecordError, match="its fields are"):
+            journal.decode(json.dumps(content), "search")
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"history": None},
+            {"history": {"loss": 3}},
+            {"history": {"loss": ["x"]}},
+            {"scores": []},
+            {"fold": -1},
+            {"fold": "0"},
+            {"final_epoch": 1.5},
+            {"fit_seconds": None},
+            {"values": 3},
+            {"confusion": [[1, 2]]},
+        ],
+    )
+    def test_a_whole_record_of_wrong_types_is_refused(self, change: dict[str, Any]) -> None:
+        record = json.loads(TEXT)["record"] | change
+        content = {"search_id": "search", "checksum": journal.digest(record), "record": record}
+        with pytest.raises(DamagedRecordError, match=f"its field {next(iter(change))} holds"):
             journal.decode(json.dumps(content), "search")
 
 
@@ -162,7 +187,7 @@ class TestFiles:
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr("os.fsync", full)
-        with pytest.raises(ProjectError, match="No space left on device. What was finished before is safe"):
+        with pytest.raises(ProjectError, match=r"No space left on device. What was finished before is safe"):
             Journal(project, "search").write(RECORD)
         assert not [path for path in project.path.rglob("*") if path.is_file()]
 

@@ -126,7 +126,7 @@ def test_a_damaged_file_costs_at_most_its_own_fold(
     tuner.search(*data)
     assert len(fitter.tasks) == _DAMAGES[name]
     assert numbers(tuner) == numbers(whole)
-    assert path.read_text() != content
+    assert name == "tuner0.json" or path.read_text() != content  # That one is only Keras Tuner's mark of a project.
     again = FakeFitter()
     make_tuner(fold_fitter=again).search(*data)
     assert again.tasks == []
@@ -292,7 +292,11 @@ def test_a_command_that_runs_out_of_disk_says_so_in_one_line(tmp_path: pathlib.P
         "1",
     ]
     done = subprocess.run(
-        [sys.executable, "-c", _FILE_SIZE, *options, "--quiet"], capture_output=True, text=True, cwd=ROOT, check=False
+        [sys.executable, "-c", _FILE_SIZE, *options, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
     )
     last = done.stderr.splitlines()[-1]
     assert done.returncode == 1

@@ -176,7 +176,9 @@ class TestHandingOut:
     def test_without_a_seed_one_is_drawn(self, make: Callable[..., GridOracle]) -> None:
         assert isinstance(make(seed=None).seed, int)
 
-    def test_the_last_candidate_of_a_long_search_costs_what_the_first_does(self, make: Callable[..., GridOracle]) -> None:
+    def test_the_last_candidate_of_a_long_search_costs_what_the_first_does(
+        self, make: Callable[..., GridOracle]
+    ) -> None:
         def declare(hp: keras_tuner.HyperParameters) -> None:
             hp.Int("n", 0, 999)
 
@@ -263,7 +265,11 @@ class TestEnding:
         oracle = make(objective=[keras_tuner.Objective("good", "max"), keras_tuner.Objective("bad", "min")])
         trial = oracle.create_trial("one")
         oracle.update_trial(trial.trial_id, {"good": 0.5, "bad": 0.25, "multi_objective": -0.25})
-        assert [trial.metrics.get_direction(name) for name in ("good", "bad", "multi_objective")] == ["max", "min", "min"]
+        assert [trial.metrics.get_direction(name) for name in ("good", "bad", "multi_objective")] == [
+            "max",
+            "min",
+            "min",
+        ]
 
 
 class TestDiscovery:

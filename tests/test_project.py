@@ -25,8 +25,10 @@ class TestNames:
 
     @pytest.mark.parametrize(
         "name",
-        ["", ".", "..", "../x", "a/b", "a\\b", "/etc", ".hidden", "-x", " x", "x ", "x.", "a\nb", "x\n", "ü", "a" * 101]
-        + ["a\0b", "~", "C:x", None, 3],
+        [
+            *("", ".", "..", "../x", "a/b", "a\\b", "/etc", ".hidden", "-x", " x", "x ", "x.", "a\nb", "x\n", "ü"),
+            *("a" * 101, "a\0b", "~", "C:x", None, 3),
+        ],
     )
     def test_a_name_that_could_lead_elsewhere_is_refused(self, tmp_path: Path, name: Any) -> None:
         with pytest.raises(InputError, match=r"A project name must be .*Choose another --project-name"):
@@ -179,7 +181,11 @@ class TestLock:
 
 
 def test_projects_are_listed_newest_model_first_then_newest_search(tmp_path: Path) -> None:
-    for name, files in (("old", ["search.json"]), ("new", ["search.json"]), ("model", ["search.json", "best_model.json"])):
+    for name, files in (
+        ("old", ["search.json"]),
+        ("new", ["search.json"]),
+        ("model", ["search.json", "best_model.json"]),
+    ):
         project = Project(tmp_path, name)
         project.path.mkdir()
         for age, file in enumerate(files):

@@ -95,11 +95,13 @@ class TestScoreRule:
         assert ACCURACY.refit_epochs([fold(0, history={}, scores={"val_accuracy": 0.3})]) is None
 
     def test_a_metric_that_is_not_there_is_told_with_those_that_are(self) -> None:
-        with pytest.raises(InputError, match=r"one of the metrics of the fits, \['val_accuracy', 'val_loss'\].*'val_f1'"):
+        with pytest.raises(
+            InputError, match=r"one of the metrics of the fits, \['val_accuracy', 'val_loss'\].*'val_f1'"
+        ):
             ScoreRule((("val_f1", "max"),))([fold(0)])
 
     def test_an_unknown_rule_is_refused(self) -> None:
-        with pytest.raises(InputError, match="score_epoch must be 'last' or 'best'. Received: 'first'"):
+        with pytest.raises(InputError, match=r"score_epoch must be 'last' or 'best'. Received: 'first'"):
             ScoreRule((("val_accuracy", "max"),), "first")
 
 
@@ -116,7 +118,9 @@ class TestMeanHistory:
 class TestTable:
     def test_the_deviation_is_that_of_the_population_and_times_are_means(self) -> None:
         table = results.cv_results(
-            [candidate({"a": 1}, fold(0, [0.2], fit_seconds=1.0), fold(1, [0.6], fit_seconds=3.0))], ACCURACY, n_splits=2
+            [candidate({"a": 1}, fold(0, [0.2], fit_seconds=1.0), fold(1, [0.6], fit_seconds=3.0))],
+            ACCURACY,
+            n_splits=2,
         )
         assert table["mean_test_score"][0] == pytest.approx(0.4)
         assert table["std_test_score"][0] == pytest.approx(0.2)
@@ -201,7 +205,9 @@ class TestRanks:
 class TestWords:
     def test_the_summary_is_the_tutorials_best_first_with_ties_marked(self) -> None:
         table = results.cv_results(
-            [candidate({"a": n}, fold(0, [score])) for n, score in [(1, 0.25), (2, 0.5), (3, 0.25)]], ACCURACY, n_splits=1
+            [candidate({"a": n}, fold(0, [score])) for n, score in [(1, 0.25), (2, 0.5), (3, 0.25)]],
+            ACCURACY,
+            n_splits=1,
         )
         assert results.summary_lines(table) == [
             "Best: 0.500000 using {'a': 2}",

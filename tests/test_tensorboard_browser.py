@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import os
 import re
@@ -28,7 +29,8 @@ PATIENCE_SECONDS = 60
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(
-        CHROMIUM is None or DRIVER is None, reason="needs chromium and chromedriver (Debian: chromium, chromium-driver)"
+        not (CHROMIUM and DRIVER and importlib.util.find_spec("selenium")),
+        reason="needs selenium, chromium and chromedriver (Debian: apt install chromium chromium-driver)",
     ),
 ]
 

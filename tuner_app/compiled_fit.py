@@ -12,6 +12,7 @@ import dataclasses
 import inspect
 import logging
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -453,7 +454,7 @@ def _plain_fit(model: keras.Model, original: Any, context: FitContext, options: 
     """Keras's own fit; arrays are fed in the order of rows that the seed says, whatever other threads do."""
     callbacks = options["callbacks"]
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks.append(_AfterEpoch(context))
+        callbacks.callbacks.append(_AfterEpoch(context))
     else:
         options = {**options, "callbacks": [*callbacks, _AfterEpoch(context)]}
     in_memory = all(_is_in_memory(options[name]) for name in ("x", "y", "sample_weight"))
@@ -614,12 +615,12 @@ def _any_batch_size_scores_alike(model: keras.Model) -> bool:
     """
     if not programs.is_described(model) or not _has_standard_steps(model):
         return False
+    if len(model.outputs) != 1 or isinstance(model.loss, Mapping | list | tuple):
+        return False  # Keras reports the loss of each output as a plain mean over batches.
     if any(_looks_at_batches(layer) for layer in model._flatten_layers(include_self=False)):
         return False
-    losses = _leaves(model.loss)
-    metrics = str((model.get_compile_config() or {}).get("metrics")).lower()
-    weighted = str((model.get_compile_config() or {}).get("weighted_metrics")).lower()
-    return all(map(_is_mean_over_rows, losses)) and not any(name in metrics + weighted for name in _BATCH_LOSSES)
+    parts = " ".join(str(part) for part in programs.compiled_parts(model)).lower()
+    return _is_mean_over_rows(model.loss) and not any(name in parts for name in _BATCH_LOSSES)
 
 
 def _looks_at_batches(layer: Any) -> bool:
@@ -634,14 +635,6 @@ def _is_mean_over_rows(loss: Any) -> bool:
     config = found.get_config()
     function = getattr(getattr(found, "fn", None), "__name__", None)
     return function in _ROW_LOSSES and found.reduction == "sum_over_batch_size" and config.get("ignore_class") is None
-
-
-def _leaves(structure: Any) -> list[Any]:
-    if isinstance(structure, Mapping):
-        return _leaves(list(structure.values()))
-    if isinstance(structure, list | tuple):
-        return [leaf for item in structure for leaf in _leaves(item)]
-    return [] if structure is None else [structure]
 
 
 def _draws_random_numbers(model: keras.Model) -> bool:
@@ -702,5 +695,7 @@ def _floats(logs: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__
+    """What an error says; Keras puts the layer in the first line and the error, in bold type, in the second."""
+    lines = [line.strip() for line in re.sub("\x1b\\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
+    wrapped = bool(lines) and lines[0].startswith("Exception encountered")
+    return " ".join(lines[: 2 if wrapped else 1])[:200].rstrip(".") or type(error).__name__

@@ -163,9 +163,10 @@ def make_splits(cv: Any, x: Any, y: Any, groups: Any = None) -> list[tuple[Index
     rows = count_rows(x)
     splitter = cv
     if isinstance(cv, numbers.Integral) and not isinstance(cv, bool):
-        if not 2 <= cv <= rows:
+        if not 2 <= int(cv) <= rows:
             raise InputError(
-                f"The number of folds must be at least 2 and at most the number of rows ({rows}). Received: {cv}. Choose another --folds."
+                f"The number of folds must be at least 2 and at most the number of rows ({rows}). "
+                f"Received: {cv}. Choose another --folds."
             )
         splitter = KFold(int(cv))
     try:

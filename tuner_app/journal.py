@@ -230,7 +230,7 @@ def _number(value: Any) -> float:
 def _is_number(value: Any) -> bool:
     if isinstance(value, str):
         return value in _NUMBERS
-    return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) < sys.float_info.max
+    return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
 def _is_count(value: Any) -> bool:

@@ -131,7 +131,7 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
     def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
         """Note metrics of a running trial.
 
-        Keras Tuner's way through its lock calls a function that Python has deprecated; the search calls from one thread.
+        Keras Tuner's lock calls a function that Python has deprecated; a search calls from one thread only.
         """
         trial = self.trials[trial_id]
         self._check_objective_found(metrics)
@@ -289,7 +289,8 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
         failures = 1 + self._failures_at_the_beginning(before) + self._failures_at_the_beginning(after)
         if failures >= self.max_consecutive_failed_trials:
             raise RuntimeError(
-                f"Number of consecutive failures exceeded the limit of {self.max_consecutive_failed_trials}.\n{trial.message or ''}"
+                f"Number of consecutive failures exceeded the limit of {self.max_consecutive_failed_trials}.\n"
+                f"{trial.message or ''}"
             )
 
     def _failures_at_the_beginning(self, trial_ids: Sequence[str]) -> int:

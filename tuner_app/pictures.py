@@ -1,7 +1,7 @@
 """Test pictures that the refit model got wrong: found, kept beside the model, and read back for the report.
 
-Owns which pictures these are and the file that keeps them. The test part is looked at here alone, after the choice and the
-refit, so nothing in it can change either. Drawing them is the business of `report`.
+Owns which pictures these are and the file that keeps them. The test part is looked at after the choice and the refit,
+so nothing in it can change either. Drawing them is the business of `report`.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ import dataclasses
 import json
 import math
 import threading
+import types
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -193,7 +194,7 @@ class Program:
             def body(step: Any, logs: Any) -> Any:
                 begin = step * batch_size
                 size = batch_size if whole_batches else tf.minimum(batch_size, rows - begin)
-                new = take_step(_batch(x, y, weight, tf.slice(order, [begin], [size])))
+                new = take_step(_batch(x, y, weight, _of_open_length(tf.slice(order, [begin], [size]))))
                 return step + 1, {key: tf.cast(new[key], value.dtype) for key, value in logs.items()}
 
             state = (tf.constant(0), {key: tf.zeros(value.shape, value.dtype) for key, value in returned.items()})
@@ -240,9 +241,6 @@ class ProgramCache:
         self._tensors: dict[int, tuple[Any, Any]] = {}
         self._said: set[tuple[str, ...]] = set()
         self._lock = threading.Lock()
-
-    def __len__(self) -> int:
-        return len(self._programs)
 
     def program(self, model: keras.Model, specs: Any, **options: Any) -> Program:
         """The program for a model: a known one where the model is fully described by its configuration.
@@ -304,6 +302,8 @@ def signature(model: keras.Model) -> str | None:
         return None
     if model.optimizer is not None and not _is_own_optimizer(model.optimizer):
         return None
+    if any(_is_foreign(getattr(part, "fn", part)) for part in compiled_parts(model)):
+        return None
     try:
         compiled = model.get_compile_config() or {}
         config = [
@@ -344,6 +344,13 @@ def as_keras_array(array: Any) -> Any:
     """An array as Keras feeds it: floating-point numbers in Keras's own precision."""
     found = np.asarray(array)
     return found.astype(keras.config.floatx(), copy=False) if found.dtype.kind == "f" else found
+
+
+def compiled_parts(model: keras.Model) -> list[Any]:
+    """The losses and metrics as they were given to `compile`, from all lists and dicts."""
+    given = getattr(model, "_compile_config", None)
+    config = given.config if given is not None else {}
+    return [leaf for name in ("loss", "metrics", "weighted_metrics") for leaf in _leaves(config.get(name))]
 
 
 def is_built(model: keras.Model) -> bool:
@@ -406,6 +413,11 @@ def _slots(model: keras.Model, concrete: Any) -> list[_Slot] | None:
     return slots if len(slots) == len(found) else None
 
 
+def _of_open_length(order: Any) -> Any:
+    """Row numbers whose count a trace does not know: Keras weighs the losses of several outputs by a count it knows."""
+    return tf.compat.v1.placeholder_with_default(order, shape=(None,))
+
+
 def _taken(structure: Any, order: Any) -> Any:
     return map_arrays(lambda array: tf.gather(array, order), structure)
 
@@ -453,7 +465,12 @@ def _is_own(layer: Any) -> bool:
     kind = type(layer)
     if kind.__module__.split(".")[0] not in _OWN_MODULES or kind.__name__ in _UNDESCRIBED or hasattr(layer, "adapt"):
         return False
-    return not any(callable(value) and _is_method(kind, name) for name, value in vars(layer).items())
+    return not any(_is_foreign(value) or _is_method(kind, name) for name, value in vars(layer).items() if callable(value))
+
+
+def _is_foreign(value: Any) -> bool:
+    """Whether it is a function that is not Keras's own (to serialise a lambda would warn, besides)."""
+    return isinstance(value, types.FunctionType) and value.__module__.split(".")[0] not in _OWN_MODULES
 
 
 def _is_method(kind: type, name: str) -> bool:
@@ -529,6 +546,14 @@ def _without_learning_rate(config: Any) -> Any:
         else _without_learning_rate(value)
         for key, value in config.items()
     }
+
+
+def _leaves(structure: Any) -> list[Any]:
+    if isinstance(structure, Mapping):
+        return _leaves(list(structure.values()))
+    if isinstance(structure, list | tuple):
+        return [leaf for item in structure for leaf in _leaves(item)]
+    return [] if structure is None else [structure]
 
 
 def _refuse(value: Any) -> Any:

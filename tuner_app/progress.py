@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import dataclasses
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -284,10 +285,14 @@ def seconds_text(seconds: float) -> str:
 
 
 def _standard_output() -> Console:
-    """Plain text also in a notebook, where rich would make a block of HTML of each line."""
+    """Plain text also in a notebook, where rich would make a block of HTML of each line.
+
+    IPython sets FORCE_COLOR, which rich takes for a terminal; a display that moves the cursor would be repeated there.
+    """
     from rich.console import Console
 
-    return Console(force_jupyter=False)
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    return Console(force_jupyter=False, force_terminal=None if is_terminal else False)
 
 
 def _bar(tally: _Tally) -> Table:

@@ -79,9 +79,8 @@ def write_report(project: Project, *, pictures: Sequence[ConfusedPicture] | None
         SearchError: Every candidate failed.
     """
     from tuner_app import journal
-    from tuner_app.pictures import kept_pictures
 
-    found = _gather(journal.load_search(project), kept_pictures(project) if pictures is None else pictures)
+    found = _gather(journal.load_search(project), pictures)
     with _matplotlib():
         page = _page(found)
     write_whole(project.report_file, page)
@@ -164,8 +163,9 @@ class _Findings:
         return {self.best.trial_id, *(contender.candidate.trial_id for contender in self.doubt.contenders)}
 
 
-def _gather(record: SearchRecord, pictures: Sequence[ConfusedPicture]) -> _Findings:
+def _gather(record: SearchRecord, pictures: Sequence[ConfusedPicture] | None) -> _Findings:
     from tuner_app import figures
+    from tuner_app.pictures import kept_pictures
 
     if not record.finished:
         raise ProjectError(
@@ -177,6 +177,8 @@ def _gather(record: SearchRecord, pictures: Sequence[ConfusedPicture]) -> _Findi
     if best is None or doubt is None:
         raise SearchError(_all_failed(record))
     manifest, problem = _read_manifest(record)
+    if pictures is None:
+        pictures = kept_pictures(record.project) if manifest else ()
     time = figures.time_spent(record, ranked)
     edges = figures.edge_warnings(ranked)
     return _Findings(record, ranked, best, doubt, edges, time, manifest, problem, tuple(pictures))

@@ -194,6 +194,9 @@ class _Fit:
         self.fitter, self.task = fitter, task
         self.hyperparameters = fitter.space()
         self.hyperparameters.values = dict(task.values)
+        for hp in self.hyperparameters.space:  # Known by now through another candidate, but not when this one began.
+            if hp.name not in task.values and self.hyperparameters.is_active(hp):
+                self.hyperparameters.values[hp.name] = hp.default
         self.model: Any = None
         self.used_callbacks: list[Any] = []
         self._more_callbacks = callbacks
