@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -93,9 +93,15 @@ def assert_same(one: Outcome, other: Outcome, tolerance: float = 1e-6) -> None:
 
 
 def dense(
-    *more: Any, optimizer: Any = "rmsprop", loss: Any = "sparse_categorical_crossentropy", metrics: Any = ("accuracy",), **rest: Any
+    *more: Any,
+    optimizer: Any = "rmsprop",
+    loss: Any = "sparse_categorical_crossentropy",
+    metrics: Any = ("accuracy",),
+    **rest: Any,
 ) -> keras.Model:
-    model = keras.Sequential([keras.Input((6,)), layers.Dense(5, activation="tanh"), *more, layers.Dense(3, activation="softmax")])
+    model = keras.Sequential(
+        [keras.Input((6,)), layers.Dense(5, activation="tanh"), *more, layers.Dense(3, activation="softmax")]
+    )
     model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics), **rest)
     return model
 
@@ -214,7 +220,11 @@ def sequential(*parts: Any, **options: Any) -> keras.Model:
 
 def half_precision() -> keras.Model:
     model = keras.Sequential(
-        [keras.Input((6,)), layers.Dense(4, dtype="mixed_float16"), layers.Dense(3, activation="softmax", dtype="float32")]
+        [
+            keras.Input((6,)),
+            layers.Dense(4, dtype="mixed_float16"),
+            layers.Dense(3, activation="softmax", dtype="float32"),
+        ]
     )
     model.compile(
         optimizer=optimizers.LossScaleOptimizer(optimizers.SGD(0.1), initial_scale=8.0),
@@ -233,6 +243,7 @@ SOFT = {"x": X, "y": ONE_HOT}
 BOTH = {"kind": LABELS, "size": TARGET}
 SECOND = X[:, :2] * 2
 
+# ruff: noqa: E501 - tables read best with one kind a line
 # Each kind: how the model is built and what fit gets.
 SAME_AS_KERAS: dict[str, tuple[Callable[[], keras.Model], Mapping[str, Any]]] = {
     "dense": (dense, CLASSES),
@@ -309,10 +320,26 @@ SAME_AS_KERAS: dict[str, tuple[Callable[[], keras.Model], Mapping[str, Any]]] = 
     ),
 }  # fmt: skip
 # Kinds that are not of Keras's common parts alone, so that the plain graph is enough of a test.
-XLA = ("dense", "exact batches", "list in, dict out", "validation weights", "own train_step", "batch normalization", "images")
+XLA = (
+    "dense",
+    "exact batches",
+    "list in, dict out",
+    "validation weights",
+    "own train_step",
+    "batch normalization",
+    "images",
+)
 UNTOUCHED = (
     *("dense", "list in, dict out", "dict in", "one weight, two outputs", "class weight", "class weight of one-hot"),
-    *("class weight and split", "validation weights", "validation split", "dropout", "own train_step", "float64", "tokens"),
+    *(
+        "class weight and split",
+        "validation weights",
+        "validation split",
+        "dropout",
+        "own train_step",
+        "float64",
+        "tokens",
+    ),
     *("x alone", "average of weights at the end"),
 )
 
@@ -323,7 +350,35 @@ def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
     return lambda: [record.getMessage() for record in caplog.records if record.name == "tuner_app.compiled_fit"]
 
 
-@pytest.mark.parametrize("kind", SAME_AS_KERAS)
+# Together the kinds take minutes: these run each time, the others with the slow tests.
+QUICK = (
+    *("dense", "list in, dict out", "class weight and split", "validation weights", "validation at epochs", "dropout"),
+    *(
+        "batch normalization",
+        "own train_step",
+        "own test_step",
+        "own compute_metrics",
+        "built late",
+        "schedule",
+        "tokens",
+    ),
+    *(
+        "average of weights at the end",
+        "half precision",
+        "float64",
+        "initial epoch",
+        "sums",
+        "masked outputs",
+        "lambda metric",
+    ),
+)
+
+
+def some_slow(kinds: Iterable[str], quick: Iterable[str]) -> list[Any]:
+    return [kind if kind in quick else pytest.param(kind, marks=pytest.mark.slow) for kind in kinds]
+
+
+@pytest.mark.parametrize("kind", some_slow(SAME_AS_KERAS, QUICK))
 def test_a_compiled_fit_gives_the_numbers_of_keras(kind: str, said: Callable[[], list[str]]) -> None:
     build, options = SAME_AS_KERAS[kind]
     one = train(build, options, jit_compile=False)
@@ -332,14 +387,16 @@ def test_a_compiled_fit_gives_the_numbers_of_keras(kind: str, said: Callable[[],
     assert len(said()) == 1
 
 
-@pytest.mark.parametrize("kind", UNTOUCHED)
+@pytest.mark.parametrize(
+    "kind", some_slow(UNTOUCHED, ("dense", "class weight and split", "one weight, two outputs", "x alone"))
+)
 def test_a_compiled_fit_gives_the_numbers_of_an_untouched_model(kind: str) -> None:
     build, options = SAME_AS_KERAS[kind]
     options = {**options, "shuffle": False}
     assert_same(train(build, options, jit_compile=False), train(build, options, attached=False))
 
 
-@pytest.mark.parametrize("kind", XLA)
+@pytest.mark.parametrize("kind", some_slow(XLA, ("dense", "list in, dict out", "own train_step")))
 def test_xla_gives_the_numbers_of_keras(kind: str, said: Callable[[], list[str]]) -> None:
     build, options = SAME_AS_KERAS[kind]
     one = train(build, options, jit_compile=True)
@@ -439,7 +496,9 @@ def test_callbacks_that_work_by_batches_hear_of_each() -> None:
     assert counter.batches == [0, 1, 2] * 2
 
 
-def both_ways(build: Callable[[], keras.Model], options: Callable[[], Mapping[str, Any]], said: Any) -> tuple[Outcome, Outcome]:
+def both_ways(
+    build: Callable[[], keras.Model], options: Callable[[], Mapping[str, Any]], said: Any
+) -> tuple[Outcome, Outcome]:
     one = train(build, options, jit_compile=False)
     assert said() == []
     other = train(build, options, compile_epochs=False)
@@ -547,7 +606,9 @@ def test_a_callback_that_stops_before_an_epoch_costs_one_step_as_in_keras() -> N
 def test_a_second_fit_goes_on_where_the_first_ended(compile_epochs: bool) -> None:
     build = lambda: dense(optimizer="adam")  # noqa: E731
     again = {**CLASSES, "batch_size": 16, "epochs": 1, "verbose": 0}
-    twice = train(build, {**CLASSES, "epochs": 1}, after=lambda model: model.fit(**again), compile_epochs=compile_epochs)
+    twice = train(
+        build, {**CLASSES, "epochs": 1}, after=lambda model: model.fit(**again), compile_epochs=compile_epochs
+    )
     once = train(build, CLASSES, compile_epochs=True)
     assert twice.iterations == once.iterations == 6
     for left, right in zip(twice.weights, once.weights, strict=True):

@@ -252,7 +252,7 @@ class TestEdge:
         grid = grid_of({"learning_rate": [0.001, 0.01, 0.1]})
         record = record_of(tmp_path, grid, lambda v, k: 0.5 - v["learning_rate"], objectives=LOSS)
         (edge,) = figures.edge_warnings(figures.ranking(record))
-        assert (edge.side, edge.command_line) == ("lowest", "--learning-rate 0.0001 0.001 0.01")
+        assert (edge.side, edge.command_line) == ("lowest", "--learning-rates 0.0001 0.001 0.01")
 
     @pytest.mark.parametrize("values", [["relu", "tanh"], [False, True], [0.5], [True, 2.0, "x"]])
     def test_what_has_no_order_has_no_edge(self, tmp_path: pathlib.Path, values: list[Any]) -> None:

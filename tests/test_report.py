@@ -39,7 +39,7 @@ class Page(html.parser.HTMLParser):
         self.open: list[str] = []
         self.tags: list[tuple[str, dict[str, str | None]]] = []
         self.words: list[str] = []
-        self.feed(text)
+        self.feed(text.replace("<wbr>", ""))  # allows a line break and is no part of a name
         self.close()
         assert self.open == []
 

@@ -14,7 +14,7 @@ import logging
 import random
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -47,9 +47,19 @@ _BATCHES_ON_REQUEST: dict[type, Callable[[Any], bool]] = {
 }
 # Losses that are a mean over rows, whatever the batch, unless their configuration says otherwise.
 _ROW_LOSSES = frozenset(
-    "mean_squared_error mean_absolute_error mean_absolute_percentage_error mean_squared_logarithmic_error log_cosh huber "
-    "cosine_similarity binary_crossentropy binary_focal_crossentropy categorical_crossentropy kl_divergence poisson "
-    "categorical_focal_crossentropy sparse_categorical_crossentropy hinge squared_hinge categorical_hinge".split()
+    {
+        *(
+            "mean_squared_error",
+            "mean_absolute_error",
+            "mean_absolute_percentage_error",
+            "log_cosh",
+            "huber",
+            "poisson",
+        ),
+        *("mean_squared_logarithmic_error", "cosine_similarity", "binary_crossentropy", "binary_focal_crossentropy"),
+        *("categorical_crossentropy", "categorical_focal_crossentropy", "sparse_categorical_crossentropy"),
+        *("kl_divergence", "hinge", "squared_hinge", "categorical_hinge"),
+    }
 )
 # Losses of a whole batch, which do not become means over rows as metrics either.
 _BATCH_LOSSES = frozenset({"dice", "tversky", "circle", "ctc"})
@@ -102,7 +112,7 @@ class FitContext:
             raise ValueError(f"All arrays must have the same number of rows. Received: {sorted(lengths)}.")
         return Rows(arrays, np.arange(lengths.pop()))
 
-    def order(self, rows: Index, *, shuffle: bool) -> Index:
+    def order(self, rows: Any, *, shuffle: bool) -> Any:
         """The rows of one epoch in the order in which they are used."""
         return self.random.permutation(rows) if shuffle else rows
 
@@ -195,7 +205,9 @@ def _why_not_model(model: keras.Model) -> str | None:
         return "it runs eagerly"
     if tf.distribute.has_strategy() or model._distribute_strategy is not None:
         return "it is distributed"
-    if any(getattr(type(model), name) is not getattr(keras.Model, name) for name in ("make_train_function", "evaluate")):
+    if any(
+        getattr(type(model), name) is not getattr(keras.Model, name) for name in ("make_train_function", "evaluate")
+    ):
         return "it has a training loop of its own"
     return None
 

@@ -170,7 +170,8 @@ class EdgeWarning:
     @property
     def command_line(self) -> str:
         """The next grid as an option, such as `--nodes 256 512 1024`."""
-        option = shlex.quote(f"--{self.name.replace('_', '-')}")
+        plural = "s" if self.name == "learning_rate" else ""  # `tune` has --learning-rates, and --nodes.
+        option = shlex.quote(f"--{self.name.replace('_', '-')}{plural}")
         return " ".join([option, *(value_text(value) for value in self.next_grid)])
 
     @property

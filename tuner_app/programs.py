@@ -12,6 +12,7 @@ What a fit does with the programs is the business of `compiled_fit`.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import json
@@ -27,6 +28,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras.src.backend.common import global_state
+from tensorflow.python.eager import context as tf_context
 
 from tuner_app.folds import map_arrays
 
@@ -40,8 +42,8 @@ XLA_MINIMUM_STEPS = 4_000
 _OWN_MODULES = ("keras", "tuner_app")
 # Keras's own classes whose behaviour lies outside of their configuration and variables.
 _UNDESCRIBED = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
-# Keras itself puts these into each layer.
-_WRAPPED_BY_KERAS = frozenset({"build", "quantize"})
+# Keras itself puts these into layers and models, in place of methods.
+_SET_BY_KERAS = frozenset({"build", "quantize", "loss"})
 
 _ORDER = tf.TensorSpec((None,), tf.int32)
 _SCALAR = tf.TensorSpec((), tf.int32)
@@ -74,13 +76,16 @@ class Function:
         model: The model that it is traced on.
         function: The `tf.function`.
         arguments: What its arguments look like.
+        xla: Whether XLA compiles it.
     """
 
-    def __init__(self, model: keras.Model, function: Any, arguments: tuple[Any, ...]) -> None:
+    def __init__(self, model: keras.Model, function: Any, arguments: tuple[Any, ...], *, xla: bool) -> None:
         self._model = weakref.ref(model)
-        self._concrete = function.get_concrete_function(*arguments)
+        with contextlib.nullcontext() if xla else _in_one_thread():
+            self._concrete = function.get_concrete_function(*arguments)
         self._slots = _slots(model, self._concrete)
         self._n_metrics = len(model.metrics_variables)
+        self._xla = xla
 
     def bind(self, model: keras.Model, scratch: dict[int, Any]) -> Callable[..., Any]:
         """The function on a model's variables.
@@ -96,7 +101,7 @@ class Function:
         if self._slots is None:
             if self._model() is not model:
                 raise NotTransferableError
-            return self._concrete  # type: ignore[no-any-return]
+            return self._runnable(self._concrete)
         known = variables_of(model)
         if len(known["metrics"]) != self._n_metrics:
             known["metrics"] = _StandIns(scratch, self._slots)  # type: ignore[assignment]
@@ -104,7 +109,26 @@ class Function:
         bound = copy.copy(self._concrete)
         bound.set_external_captures([variable.handle for variable in variables])
         bound.variables_in_use = variables  # handles do not keep their variables alive
-        return bound  # type: ignore[no-any-return]
+        return self._runnable(bound)
+
+    def _runnable(self, function: Any) -> Callable[..., Any]:
+        if self._xla:
+            return function  # type: ignore[no-any-return]
+
+        def run(*arguments: Any) -> Any:
+            with _in_one_thread():
+                return function(*arguments)
+
+        return run
+
+
+def _in_one_thread() -> Any:
+    """A context in which graphs are traced for, and run in, the calling thread.
+
+    TensorFlow's usual executor hands each small operation to a pool of threads, which costs more than the operation;
+    the pool's threads wait for work by spinning, at the expense of the other fits.
+    """
+    return tf_context.function_executor_type("SINGLE_THREADED_EXECUTOR")
 
 
 class _StandIns:
@@ -398,7 +422,8 @@ def _prepared(model: keras.Model, name: str, specs: Any) -> Mapping[str, Any]:
 def _trace(
     model: keras.Model, function: Callable[..., Any], arguments: tuple[Any, ...], jit_compile: bool | None = None
 ) -> Function:
-    return Function(model, tf.function(function, autograph=False, jit_compile=jit_compile), arguments)
+    traced = tf.function(function, autograph=False, jit_compile=jit_compile)
+    return Function(model, traced, arguments, xla=bool(jit_compile))
 
 
 def _slots(model: keras.Model, concrete: Any) -> list[_Slot] | None:
@@ -465,7 +490,9 @@ def _is_own(layer: Any) -> bool:
     kind = type(layer)
     if kind.__module__.split(".")[0] not in _OWN_MODULES or kind.__name__ in _UNDESCRIBED or hasattr(layer, "adapt"):
         return False
-    return not any(_is_foreign(value) or _is_method(kind, name) for name, value in vars(layer).items() if callable(value))
+    return not any(
+        _is_foreign(value) or _is_method(kind, name) for name, value in vars(layer).items() if callable(value)
+    )
 
 
 def _is_foreign(value: Any) -> bool:
@@ -474,7 +501,7 @@ def _is_foreign(value: Any) -> bool:
 
 
 def _is_method(kind: type, name: str) -> bool:
-    return name not in (*_WRAPPED_BY_KERAS, "fit") and callable(getattr(kind, name, None))
+    return name not in (*_SET_BY_KERAS, "fit") and callable(getattr(kind, name, None))
 
 
 def _is_own_optimizer(optimizer: Any) -> bool:

@@ -16,8 +16,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from tuner_app.errors import InputError, SearchError
 from tuner_app.journal import group
 from tuner_app.observers import SearchObserver, SearchPlan

@@ -178,7 +178,8 @@ class Project:
             lock.acquire(blocking=False)
         except filelock.Timeout:
             raise ProjectError(
-                f"Another search is running on the project {self.path}. Wait for it to end, or choose another --project-name."
+                f"Another search is running on the project {self.path}. Wait for it to end, or choose another "
+                "--project-name."
             ) from None
         except OSError as error:
             raise ProjectError(cannot_write(self.directory, error)) from error

@@ -1040,8 +1040,13 @@ def _lines(text: str) -> str:
 def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, kind: str = "numbers") -> str:
     columns = "".join(f'<th scope="col">{_text(name)}</th>' for name in head)
     body = "".join(_row(*row) for row in rows)
+    if kind == "settings":
+        body = _PATH.sub(lambda path: path[0].replace(".", ".<wbr>"), body)
     parts = f"<caption>{_text(caption)}</caption><thead><tr>{columns}</tr></thead><tbody>\n{body}</tbody>"
     return _scroll(caption, f"<table class='{kind}'>{parts}</table>")
+
+
+_PATH = re.compile(r'(?<=<th scope="row">)[^<]+')
 
 
 def _row(first: str, *rest: str) -> str:
@@ -1391,13 +1396,14 @@ thead th { border-top: 0; vertical-align: bottom; }
 .numbers td { text-align: right; white-space: nowrap; }
 .numbers thead th:not(:first-child) { text-align: right; }
 .settings th { font-weight: 500; color: var(--muted); }
-.settings th, .settings td { overflow-wrap: anywhere; min-width: 8rem; }
+.settings th { overflow-wrap: break-word; }
+.settings td { overflow-wrap: anywhere; min-width: 8rem; }
 code, pre { font: .92em/1.5 ui-monospace, monospace; background: var(--ground); border-radius: 4px; }
 code { padding: .1em .35em; }
 pre { margin: 0; padding: .6rem .8rem; width: max-content; min-width: 100%; }
 pre code { padding: 0; }
 .pictures {
-  display: grid; grid-template-columns: repeat(auto-fill, minmax(8.5rem, 1fr)); gap: .8rem;
+  display: grid; grid-template-columns: repeat(auto-fill, minmax(10rem, 1fr)); gap: .8rem;
   list-style: none; margin: 0; padding: 0;
 }
 .pictures figure { margin: 0; }

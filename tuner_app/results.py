@@ -137,8 +137,8 @@ class ScoreRule:
         """One metric in the direction "higher is better"."""
         if name not in metrics:
             raise InputError(
-                f"The objective must be one of the metrics of the fits, {sorted(metrics)}. Received: objective={name!r}. "
-                "Name one of these, and compile the model with the metric that you want."
+                f"The objective must be one of the metrics of the fits, {sorted(metrics)}. Received: {name!r}. "
+                "Name one of these, or compile the model with the metric that you want."
             )
         return -float(metrics[name]) if direction == "min" else float(metrics[name])
 
@@ -364,5 +364,6 @@ def _masked(values: Sequence[Any]) -> np.ma.MaskedArray[Any, Any]:
 
 def _plain(column: Any) -> Any:
     if isinstance(column, np.ma.MaskedArray):
-        return [None if column.mask[i] else column.data[i] for i in range(len(column))]
+        mask = np.ma.getmaskarray(column)
+        return [None if mask[i] else column.data[i] for i in range(len(column))]
     return column

@@ -1,8 +1,8 @@
 """Which fold task runs next: first what tells how long things take, then the longest.
 
 A long fit that starts last leaves the other cores idle at the end. How long a fit takes is learnt from the fits that
-are done, as an additive effect of each hyperparameter's value on the logarithm of the seconds. The order never changes a
-result, only the time of the whole.
+are done, as an additive effect of each hyperparameter's value on the logarithm of the seconds. The order never changes
+a result, only the time of the whole.
 """
 
 from __future__ import annotations

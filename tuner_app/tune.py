@@ -92,8 +92,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     dataset = load_dataset(arguments.data, target=arguments.target)
     if arguments.folds > len(dataset.y):
         raise DataError(
-            f"There must be at least as many rows as folds. Received: {len(dataset.y)} rows and --folds {arguments.folds}. "
-            "Choose fewer folds."
+            f"There must be at least as many rows as folds. Received: {len(dataset.y)} rows and "
+            f"--folds {arguments.folds}. Choose fewer folds."
         )
     tuner = search(dataset, arguments)
     finish(dataset, tuner, quiet=arguments.quiet)

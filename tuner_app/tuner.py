@@ -238,7 +238,8 @@ class GridSearchCV(keras_tuner.GridSearch):
         Raises:
             ProjectError: More than the refit model is asked for, and there was no search in this process.
         """
-        return super().get_best_models(num_models)
+        models: list[keras.Model] = super().get_best_models(num_models)
+        return models
 
     def load_model(self, trial: Trial) -> keras.Model:
         """The model of a candidate, trained on all rows."""
