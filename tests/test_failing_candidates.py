@@ -72,7 +72,7 @@ def test_raise_stops_with_the_traceback_and_tries_again_next_time(
     with pytest.raises(SearchError, match=r"(?s)error_score is 'raise'.*ArithmeticError: no 2"):
         make_tuner(fold_fitter=fitter, error_score="raise", n_jobs=1).search(*data)
     assert len(fitter.tasks) < 9
-    again = FakeFitter()
+    again = failing()
     tuner = make_tuner(fold_fitter=again, error_score="raise")
     tuner.search(*data)
     assert 0 < len(again.tasks) < 9

@@ -10,7 +10,6 @@ import sys
 import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
-CANDIDATES = 300
 
 _SEARCH = """
 import gc, json, os, sys
@@ -20,10 +19,12 @@ import keras, numpy as np, psutil
 from tuner_app.observers import SearchObserver
 from tuner_app.tuner import GridSearchCV
 
+ARCHITECTURES, RATES = map(int, sys.argv[2:])
+
 def build(hp):
-    keras_layers = [keras.layers.Dense(hp.Choice("nodes", list(range(2, 32))), activation="relu")]
+    keras_layers = [keras.layers.Dense(hp.Choice("nodes", list(range(2, 2 + ARCHITECTURES))), activation="relu")]
     model = keras.Sequential([keras.Input((4,)), *keras_layers, keras.layers.Dense(2, activation="softmax")])
-    rate = hp.Choice("rate", [0.001 * (i + 1) for i in range(10)])
+    rate = hp.Choice("rate", [0.001 * (i + 1) for i in range(RATES)])
     model.compile(keras.optimizers.SGD(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
@@ -38,19 +39,23 @@ class Measure(SearchObserver):
 x = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
 y = (x[:, 0] > 0).astype("int64")
 tuner = GridSearchCV(build, "val_accuracy", cv=2, n_jobs=2, refit=False, observers=[Measure()], seed=0,
-                     directory=sys.argv[1], project_name="search", max_trials=int(sys.argv[2]), jit_compile=False)
+                     directory=sys.argv[1], project_name="search", jit_compile=False)
 tuner.search(x, y, epochs=1, batch_size=16)
 print(json.dumps(Measure.found))
 """
 
 
-@pytest.mark.timeout(600)
-def test_300_candidates_leak_nothing(tmp_path: pathlib.Path) -> None:
-    command = [sys.executable, "-c", _SEARCH, str(tmp_path), str(CANDIDATES)]
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(
+    ("architectures", "rates"), [(6, 50), pytest.param(100, 3, marks=pytest.mark.slow)], ids=["few", "many"]
+)
+def test_300_candidates_leak_nothing(tmp_path: pathlib.Path, architectures: int, rates: int) -> None:
+    """Few architectures share their programs; of many, each needs new ones, and the old ones must go."""
+    command = [sys.executable, "-c", _SEARCH, str(tmp_path), str(architectures), str(rates)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert len(found) == CANDIDATES
+    assert len(found) == 300
     memory, handles, threads = zip(*found, strict=True)
     assert memory[-1] < 1.1 * memory[29], [size >> 20 for size in memory[::10]]
     assert max(handles[-10:]) <= max(handles[20:40])

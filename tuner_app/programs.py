@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import inspect
 import json
 import math
 import threading
@@ -29,6 +30,8 @@ import numpy as np
 import tensorflow as tf
 from keras.src.backend.common import global_state
 from tensorflow.python.eager import context as tf_context
+from tensorflow.python.framework import ops as tf_ops
+from tensorflow.python.framework.func_graph import FuncGraph
 
 from tuner_app.folds import map_arrays
 
@@ -45,6 +48,8 @@ _UNDESCRIBED = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLa
 # Keras itself puts these into layers and models, in place of methods.
 _SET_BY_KERAS = frozenset({"build", "quantize", "loss"})
 
+# TensorFlow calls the graphs of programs by this name.
+_GRAPH_NAME = "tuner_app_program"
 _ORDER = tf.TensorSpec((None,), tf.int32)
 _SCALAR = tf.TensorSpec((), tf.int32)
 
@@ -184,7 +189,10 @@ class Program:
         key = f"{name} {specs!r}"
         with build_lock:
             if key not in self._functions:
-                self._functions[key] = getattr(self, f"_{name}")(model, specs)
+                try:
+                    self._functions[key] = getattr(self, f"_{name}")(model, specs)
+                finally:
+                    _forget_gradients()
             return self._functions[key]
 
     def _loop(self, model: keras.Model, specs: Any) -> Function:
@@ -410,7 +418,7 @@ def _prepared(model: keras.Model, name: str, specs: Any) -> Mapping[str, Any]:
         build_for(model, specs)
         return {}
     step = getattr(model, name)
-    traced = tf.function(lambda x, y, weight, order: step(_batch(x, y, weight, order)), autograph=False)
+    traced = _graph_function(lambda x, y, weight, order: step(_batch(x, y, weight, order)))
     outputs = traced.get_concrete_function(*specs, _ORDER).structured_outputs
     if not isinstance(outputs, dict) or not all(
         isinstance(value, tf.TensorSpec | tf.Tensor) and value.shape.is_fully_defined() for value in outputs.values()
@@ -422,8 +430,39 @@ def _prepared(model: keras.Model, name: str, specs: Any) -> Mapping[str, Any]:
 def _trace(
     model: keras.Model, function: Callable[..., Any], arguments: tuple[Any, ...], jit_compile: bool | None = None
 ) -> Function:
-    traced = tf.function(function, autograph=False, jit_compile=jit_compile)
-    return Function(model, traced, arguments, xla=bool(jit_compile))
+    return Function(model, _graph_function(function, jit_compile), arguments, xla=bool(jit_compile))
+
+
+def _graph_function(function: Callable[..., Any], jit_compile: bool | None = None) -> Any:
+    function.__name__ = _GRAPH_NAME
+    return tf.function(function, autograph=False, jit_compile=jit_compile)
+
+
+def _forget_gradients() -> None:
+    """Undo what tracing leaves behind in TensorFlow.
+
+    `tf.custom_gradient` (Keras's optimizers use it) registers a function for each trace, for ever, and with it the whole
+    graph. Nobody differentiates a training step, so these are of no use once a step is traced.
+    """
+    entries = getattr(getattr(tf_ops, "gradient_registry", None), "_registry", {})
+    for name in [name for name in list(entries) if name.startswith("CustomGradient-")]:
+        if _is_of_our_graphs(entries[name]["type"]):
+            del entries[name]
+
+
+def _is_of_our_graphs(gradient: Any) -> bool:
+    within = inspect.getclosurevars(gradient).nonlocals.get("tape_grad_fn")
+    result = inspect.getclosurevars(within).nonlocals.get("result") if within is not None else None
+    graphs = [getattr(tensor, "graph", None) for tensor in tf.nest.flatten(result)]
+    return any(graph is not None and _outermost(graph).startswith(_GRAPH_NAME) for graph in graphs)
+
+
+def _outermost(graph: Any) -> str:
+    """The name of the function that a graph (the body of a loop, say) is a part of."""
+    name = ""
+    while isinstance(graph, FuncGraph):
+        name, graph = str(graph.name), graph.outer_graph
+    return name
 
 
 def _slots(model: keras.Model, concrete: Any) -> list[_Slot] | None:

@@ -15,6 +15,7 @@ import os
 import pathlib
 import re
 import sys
+import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -287,6 +288,8 @@ class Search:
         while self.running:
             if self.executor.wait(_POLL_SECONDS) is not None:
                 self.running -= 1
+        while self.early_refit is not None and self.early_refit.running:
+            time.sleep(_POLL_SECONDS)
 
     # Before and after ------------------------------------------------------------------------------------------------
 
@@ -512,6 +515,7 @@ class Search:
 
     def _interrupted(self) -> None:
         """Keep a readable table, say what is done, and how to go on."""
+        self._drain()
         tuner = self.tuner
         candidates = tuner.candidates()
         self._tell("search_ended", candidates, interrupted=True)
