@@ -1,4 +1,4 @@
-"""300 candidates in one process: memory, file handles and threads stay where they were."""
+"""300 candidates in one process: memory, file handles and threads stay where they were after the thirtieth."""
 
 from __future__ import annotations
 
@@ -29,9 +29,12 @@ def build(hp):
     return model
 
 class Measure(SearchObserver):
-    found, process = [], psutil.Process()
+    found, process, ended = [], psutil.Process(), 0
 
     def candidate_ended(self, candidate):
+        Measure.ended += 1
+        if self.ended % 10:
+            return
         gc.collect()
         counts = self.process.num_fds(), self.process.num_threads()
         self.found.append((self.process.memory_info().rss, *counts))
@@ -45,18 +48,17 @@ print(json.dumps(Measure.found))
 """
 
 
-@pytest.mark.timeout(1200)
-@pytest.mark.parametrize(
-    ("architectures", "rates"), [(6, 50), pytest.param(100, 3, marks=pytest.mark.slow)], ids=["few", "many"]
-)
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("architectures", "rates"), [(6, 50), (100, 3)], ids=["few", "many"])
 def test_300_candidates_leak_nothing(tmp_path: pathlib.Path, architectures: int, rates: int) -> None:
     """Few architectures share their programs; of many, each needs new ones, and the old ones must go."""
     command = [sys.executable, "-c", _SEARCH, str(tmp_path), str(architectures), str(rates)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    assert len(found) == 300
+    assert len(found) == 30
     memory, handles, threads = zip(*found, strict=True)
-    assert memory[-1] < 1.1 * memory[29], [size >> 20 for size in memory[::10]]
-    assert max(handles[-10:]) <= max(handles[20:40])
-    assert max(threads[-10:]) <= max(threads[20:40])
+    assert memory[-1] < 1.1 * memory[2], [size >> 20 for size in memory]
+    assert max(handles[-3:]) <= max(handles[1:5])
+    assert max(threads[-3:]) <= max(threads[1:5])

@@ -218,9 +218,7 @@ class TestBadInput:
 
     def test_an_objective_that_no_fit_has_is_told(self, make_tuner: Make, data: Data) -> None:
         objective = keras_tuner.Objective("val_f1", "max")
-        with pytest.raises(
-            InputError, match=r"The objective must be one of .*'val_accuracy'.*Received: 'val_f1'"
-        ):
+        with pytest.raises(InputError, match=r"The objective must be one of .*'val_accuracy'.*Received: 'val_f1'"):
             make_tuner(objective=objective).search(*data)
 
     @pytest.mark.parametrize("index", [6, -1, 1.0, None])

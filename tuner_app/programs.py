@@ -441,8 +441,8 @@ def _graph_function(function: Callable[..., Any], jit_compile: bool | None = Non
 def _forget_gradients() -> None:
     """Undo what tracing leaves behind in TensorFlow.
 
-    `tf.custom_gradient` (Keras's optimizers use it) registers a function for each trace, for ever, and with it the whole
-    graph. Nobody differentiates a training step, so these are of no use once a step is traced.
+    `tf.custom_gradient` (Keras's optimizers use it) registers a function for each trace, for ever, and with it the
+    whole graph. Nobody differentiates a training step, so these are of no use once a step is traced.
     """
     entries = getattr(getattr(tf_ops, "gradient_registry", None), "_registry", {})
     for name in [name for name in list(entries) if name.startswith("CustomGradient-")]:
