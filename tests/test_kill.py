@@ -279,20 +279,9 @@ runpy.run_module("tuner_app.tune", run_name="__main__")
 
 
 def test_a_command_that_runs_out_of_disk_says_so_in_one_line(tmp_path: pathlib.Path) -> None:
-    options = [
-        "--directory",
-        str(tmp_path),
-        "--nodes",
-        "4",
-        "--learning-rates",
-        "0.01",
-        "--folds",
-        "2",
-        "--epochs",
-        "1",
-    ]
+    options = ["--directory", str(tmp_path), "--quiet", "--nodes", "4", "--learning-rates", "0.01", "--epochs", "1"]
     done = subprocess.run(
-        [sys.executable, "-c", _FILE_SIZE, *options, str(tmp_path)],
+        [sys.executable, "-c", _FILE_SIZE, *options],
         capture_output=True,
         text=True,
         cwd=ROOT,
