@@ -225,7 +225,7 @@ def attack(
     kills: int,
     kills_per_search: int = 10,
     seed: int = 0,
-    pause: float = 5.0,
+    pause: float = 1.5,
     predict: bool = True,
     say: Callable[[str], None] = print,
 ) -> Tally:

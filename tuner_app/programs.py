@@ -86,11 +86,14 @@ class Function:
 
     def __init__(self, model: keras.Model, function: Any, arguments: tuple[Any, ...], *, xla: bool) -> None:
         self._model = weakref.ref(model)
-        with contextlib.nullcontext() if xla else _in_one_thread():
+        self._in_one_thread = not xla
+        with _in_one_thread() if self._in_one_thread else contextlib.nullcontext():
             self._concrete = function.get_concrete_function(*arguments)
+        if self._in_one_thread and not _is_plain_loop(self._concrete.graph):
+            self._in_one_thread = False
+            self._concrete = tf.function(function.python_function, autograph=False).get_concrete_function(*arguments)
         self._slots = _slots(model, self._concrete)
         self._n_metrics = len(model.metrics_variables)
-        self._xla = xla
 
     def bind(self, model: keras.Model, scratch: dict[int, Any]) -> Callable[..., Any]:
         """The function on a model's variables.
@@ -117,7 +120,7 @@ class Function:
         return self._runnable(bound)
 
     def _runnable(self, function: Any) -> Callable[..., Any]:
-        if self._xla:
+        if not self._in_one_thread:
             return function  # type: ignore[no-any-return]
 
         def run(*arguments: Any) -> Any:
@@ -134,6 +137,14 @@ def _in_one_thread() -> Any:
     the pool's threads wait for work by spinning, at the expense of the other fits.
     """
     return tf_context.function_executor_type("SINGLE_THREADED_EXECUTOR")
+
+
+def _is_plain_loop(graph: Any) -> bool:
+    """Whether a graph calls no function but the loop of a program: a condition inside would wait for a second thread."""
+    definition = graph.as_graph_def()
+    nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
+    callers = [node.op for node in nodes if any(value.HasField("func") for value in node.attr.values())]
+    return len(callers) <= 1 and set(callers) <= {"While", "StatelessWhile"}
 
 
 class _StandIns:
