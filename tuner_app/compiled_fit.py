@@ -158,7 +158,7 @@ def predict_classes(model: keras.Model, context: FitContext, x: Any) -> Any:
     options = context.program_options or {
         "specs": data.specs,
         "batch_size": 0,
-        "evaluation_batch_size": _evaluation_batch_size(model, 32),
+        "evaluation_batch_size": evaluation_batch_size(model, 32),
         "xla": False,
     }
     try:
@@ -330,7 +330,7 @@ class _CompiledFit:
 
     def _choose_program(self) -> Program:
         asked = self.options["validation_batch_size"]
-        chosen = int(asked) if asked else _evaluation_batch_size(self.model, self.batch_size)
+        chosen = int(asked) if asked else evaluation_batch_size(self.model, self.batch_size)
         options = {
             "specs": self.train.specs,
             "batch_size": self.batch_size,
@@ -605,7 +605,7 @@ def _has_standard_steps(model: keras.Model) -> bool:
     return all(getattr(type(model), name) is getattr(keras.Model, name) for name in names)
 
 
-def _evaluation_batch_size(model: keras.Model, batch_size: int) -> int:
+def evaluation_batch_size(model: keras.Model, batch_size: int) -> int:
     """Rows per validation step: many, where that changes neither the result nor the order of memory's size."""
     if not _any_batch_size_scores_alike(model):
         return batch_size

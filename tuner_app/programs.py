@@ -140,7 +140,7 @@ def _in_one_thread() -> Any:
 
 
 def _is_plain_loop(graph: Any) -> bool:
-    """Whether a graph calls no function but the loop of a program: a condition inside would wait for a second thread."""
+    """Whether a graph calls no function but a program's loop: a condition in it would wait for a second thread."""
     definition = graph.as_graph_def()
     nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
     callers = [node.op for node in nodes if any(value.HasField("func") for value in node.attr.values())]

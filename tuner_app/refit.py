@@ -10,13 +10,14 @@ import dataclasses
 import datetime
 import sys
 import time
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
 from tuner_app import predictor
-from tuner_app.errors import ProjectError
+from tuner_app.errors import ProjectError, SearchError, TunerAppError
 from tuner_app.executors import Outcome, ThreadExecutor
 from tuner_app.folds import FoldTask, arrays_in
 from tuner_app.results import Candidate
@@ -74,10 +75,14 @@ class Refit:
 
         Raises:
             FoldStopped: The search is to stop.
+            SearchError: The training failed.
         """
         while self._outcome is None:
             self._outcome = self._executor.wait(_POLL_SECONDS)
         _, model, error = self._outcome
+        if isinstance(error, Exception) and not isinstance(error, TunerAppError):
+            trace = "".join(traceback.format_exception(error))
+            raise SearchError(f"The refit of the best candidate on all rows failed. Its traceback:\n{trace}") from error
         if error is not None:
             raise error
         return model
