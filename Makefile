@@ -25,7 +25,7 @@ report: $(VENV)/ready ## write the report of the newest search
 board: $(VENV)/ready ## TensorBoard on all searches
 	@$(BIN)/tensorboard --logdir logs $(ARGS)
 
-test: $(VENV)/ready-to-test check ## format, lint, types, and the tests that take about two minutes
+test: $(VENV)/ready-to-test check ## format, lint, types, and the quick tests: a few minutes
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-slow: $(VENV)/ready-to-test ## the tests that take minutes
