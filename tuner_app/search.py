@@ -273,7 +273,7 @@ class Search:
         means = {
             name: float(np.mean([m[name] for m in metrics])) for name in metrics[0] if all(name in m for m in metrics)
         }
-        if not isinstance(tuner.oracle.objective, list) and len(tuner.rule.objectives) == 1:
+        if len(tuner.rule.objectives) == 1:
             name, direction = tuner.rule.objectives[0]
             means[name] = float(np.mean(scores)) * (-1.0 if direction == "min" else 1.0)
         else:
