@@ -40,6 +40,7 @@ def run_all(executor: Executor, work: Callable[[FoldTask], Any], count: int) -> 
         assert outcome is not None
         outcomes.append(outcome)
         running -= 1
+    executor.close()
     return outcomes
 
 
@@ -75,6 +76,7 @@ class TestConformance:
         assert executor.wait(0.01) is None
         go.set()
         outcome = executor.wait(10.0)
+        executor.close()
         assert outcome is not None
         assert outcome[1] is True
 
@@ -84,15 +86,22 @@ class TestConformance:
         outcomes = run_all(executor, lambda one: together.wait(), executor.n_jobs)
         assert [error for _, _, error in outcomes] == [None] * executor.n_jobs
 
-    def test_tasks_do_not_share_the_state_of_a_thread(self, make: Callable[[], Executor]) -> None:
-        state = threading.local()
+    def test_no_more_threads_than_jobs_serve_all_tasks_and_end_when_it_is_closed(
+        self, make: Callable[[], Executor]
+    ) -> None:
+        executor = make()
+        served = {thread for _, thread, _ in run_all(executor, lambda one: threading.current_thread(), 20)}
+        assert len(served) <= executor.n_jobs
+        for thread in served:
+            thread.join(10.0)
+            assert not thread.is_alive()
 
-        def work(one: FoldTask) -> bool:
-            fresh = not hasattr(state, "used")
-            state.used = True
-            return fresh
-
-        assert all(result for _, result, _ in run_all(make(), work, 5))
+    def test_closing_lets_what_was_submitted_end(self, make: Callable[[], Executor]) -> None:
+        executor, go = make(), threading.Event()
+        executor.submit(lambda one: go.wait(10.0), task(0))
+        executor.close()
+        go.set()
+        assert executor.wait(10.0) is not None
 
 
 def test_n_jobs_is_a_number_or_all_cores() -> None:
@@ -108,10 +117,9 @@ def test_other_counts_are_refused(n_jobs: Any) -> None:
 
 
 def test_a_running_task_does_not_keep_the_process_alive() -> None:
-    executor, go = ThreadExecutor(1), threading.Event()
-    executor.submit(lambda one: go.wait(10.0), task(0))
-    try:
-        assert [thread.daemon for thread in threading.enumerate() if thread.name == "trial 0 fold 0"] == [True]
-    finally:
-        go.set()
-        executor.wait(10.0)
+    executor = ThreadExecutor(1)
+    executor.submit(lambda one: (threading.current_thread().daemon, threading.current_thread().name), task(0))
+    outcome = executor.wait(10.0)
+    executor.close()
+    assert outcome is not None
+    assert outcome[1] == (True, "trial 0 fold 0")

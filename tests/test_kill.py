@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +18,9 @@ import numpy as np
 import pytest
 from conftest import FakeFitter
 
-from tuner_app import journal, project
+from tuner_app import journal, project, search
 from tuner_app.errors import ProjectError
+from tuner_app.folds import FoldTask
 from tuner_app.project import Project
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -244,6 +246,7 @@ def test_a_full_disk_is_one_line_and_the_journal_stays(
         return original(*arguments, **options)
 
     with monkeypatch.context() as patch:
+        patch.setattr(search, "_DURABLE_SECONDS", 0.0)
         patch.setattr(project.os, function, full)
         with pytest.raises(ProjectError, match=rf"^Cannot write .*: {os.strerror(error)}\. .* to continue\.$"):
             make_tuner(n_jobs=1).search(*data)
@@ -257,10 +260,30 @@ def test_a_full_disk_is_one_line_and_the_journal_stays(
     assert numbers(tuner) == numbers(whole)
 
 
+def test_only_fits_that_take_longer_than_a_disk_wait_for_it(
+    make_tuner: Callable[..., Any], data: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class SometimesSlow(FakeFitter):
+        def __call__(self, task: FoldTask) -> Any:
+            time.sleep(0.05 if task.fold == 1 else 0.0)
+            return super().__call__(task)
+
+    waited = {}
+
+    def write(path: pathlib.Path, content: str | bytes, *, durable: bool = True) -> None:
+        waited[path.name, path.parent.name] = durable
+        project.write_whole(path, content, durable=durable)
+
+    monkeypatch.setattr(journal, "write_whole", write)
+    make_tuner(fold_fitter=SometimesSlow()).search(*data)
+    assert {name for (name, _), durable in waited.items() if durable} == {"fold_1.json"}
+    assert len(waited) == 9
+
+
 def test_the_fits_that_run_are_stopped_when_the_disk_is_full(
     make_tuner: Callable[..., Any], data: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(path: Any, content: Any) -> None:
+    def full(path: Any, content: Any, **options: Any) -> None:
         raise ProjectError("Cannot write.")
 
     monkeypatch.setattr(journal, "write_whole", full)

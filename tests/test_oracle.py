@@ -388,6 +388,18 @@ class TestResuming:
         assert (trial.trial_id, trial.score, trial.status) == ("0001", 0.3, "COMPLETED")
         assert json.loads((folder / "oracle.json").read_text())["end_order"] == ["0000", "0001", "0002"]
 
+    def test_a_trials_file_holds_its_whole_state_also_where_the_space_grew(
+        self, make: Callable[..., GridOracle]
+    ) -> None:
+        oracle = make()
+        for number in range(3):
+            trial = oracle.create_trial("one")
+            if number == 1:
+                trial.hyperparameters.Choice("new", [1, 2])
+            end(oracle, trial)
+            path = Path(oracle._project_dir) / f"trial_{trial.trial_id}" / "trial.json"
+            assert json.loads(path.read_text()) == json.loads(json.dumps(trial.get_state()))
+
     def test_a_conditional_space_is_resumed(self, make: Callable[..., GridOracle]) -> None:
         oracle = make(conditional)
         for _ in range(20):

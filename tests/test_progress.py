@@ -75,6 +75,10 @@ def without_codes(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
+def end(shown: Progress, plan: SearchPlan, whole: Sequence[Candidate], *, interrupted: bool) -> None:
+    shown.search_ended(whole, table=cv_results(whole, plan.rule, n_splits=plan.n_splits), interrupted=interrupted)
+
+
 def play(shown: Progress, plan: SearchPlan, whole: Sequence[Candidate], *, interrupted: bool = False) -> None:
     done = {(result.trial_id, result.fold) for result in plan.finished}
     shown.search_begun(plan)
@@ -85,7 +89,7 @@ def play(shown: Progress, plan: SearchPlan, whole: Sequence[Candidate], *, inter
             shown.fold_ended(fold)
         if new and len(each.folds) == plan.n_splits * plan.executions:
             shown.candidate_ended(each)
-    shown.search_ended(whole, interrupted=interrupted)
+    end(shown, plan, whole, interrupted=interrupted)
 
 
 def lines_of(
@@ -246,7 +250,7 @@ def test_the_display_on_a_terminal() -> None:
         assert "now   [CV 2/3] learning_rate=0.001, nodes=64" in text
         assert text.count("[CV 1/3] END learning_rate=0.001, nodes=32; score=0.500") == 1
     finally:
-        shown.search_ended([first], interrupted=True)
+        end(shown, plan_for(2, n_jobs=2), [first], interrupted=True)
     last = written(console)
     assert last.endswith("\x1b[?25h") or last.rindex("\x1b[?25h") > last.rindex("\x1b[?25l")
     assert "Interrupted: 3 of 6 fits" in without_codes(last)
@@ -278,7 +282,7 @@ def test_the_display_stays_small_and_counts_failures() -> None:
         assert "1/60 fits, 1 failed" in lines[0]
         assert lines[-1].strip() == "and 7 more"
     finally:
-        shown.search_ended([], interrupted=True)
+        end(shown, plan_for(20), [], interrupted=True)
 
 
 def test_the_cursor_comes_back_when_a_search_fails_on_its_way() -> None:

@@ -97,7 +97,7 @@ def play(plan: SearchPlan, whole: Sequence[Candidate], logs: TensorBoardLogs | N
             logs.fold_ended(fold)
         if new:
             logs.candidate_ended(candidate)
-    logs.search_ended(whole, interrupted=False)
+    logs.search_ended(whole, table={}, interrupted=False)
 
 
 class Reader:
@@ -245,7 +245,7 @@ def test_a_resumed_search_adds_nothing_twice(tmp_path: pathlib.Path) -> None:
         logs.fold_ended(fold)
         if fold.fold == 2:
             logs.candidate_ended(whole[int(fold.trial_id)])
-    logs.search_ended(whole[:6], interrupted=True)
+    logs.search_ended(whole[:6], table={}, interrupted=True)
     assert len(Reader(tmp_path).session_groups()) == 6
 
     [earlier] = (tmp_path / "digits").glob("*tfevents*")
@@ -439,7 +439,7 @@ def test_pictures_are_few_and_wait_until_they_are_cheap(
         for candidate in whole:
             clock[0] += seconds_each
             logs.candidate_ended(candidate)
-        logs.search_ended(whole, interrupted=False)
+        logs.search_ended(whole, table={}, interrupted=False)
         steps = Reader(folder).steps("digits", "heat_map")
         assert len(steps) == drawings
         assert steps == sorted(set(steps))

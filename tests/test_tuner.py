@@ -362,13 +362,15 @@ class TestObservers:
             def candidate_ended(self, candidate: Candidate) -> None:
                 heard.append(("candidate", candidate.trial_id))
 
-            def search_ended(self, candidates: Sequence[Candidate], *, interrupted: bool) -> None:
-                heard.append(("over", ([c.trial_id for c in candidates], interrupted)))
+            def search_ended(
+                self, candidates: Sequence[Candidate], *, table: Mapping[str, Any], interrupted: bool
+            ) -> None:
+                heard.append(("over", ([c.trial_id for c in candidates], len(table["params"]), interrupted)))
 
         tuner = make_tuner({"a": [1, 2]}, cv=2, observers=[Listener()], n_jobs=1)
         tuner.search(*data)
         assert heard[0] == ("search", ({"a": [1, 2]}, 2, 2, 0))
-        assert heard[-1] == ("over", (["0000", "0001"], False))
+        assert heard[-1] == ("over", (["0000", "0001"], 2, False))
         for event, count in (("begun", 4), ("ended", 4), ("candidate", 2)):
             assert sum(name == event for name, _ in heard) == count
 
@@ -906,6 +908,24 @@ class TestRealFits:
         tuner = make_tuner(linear, fold_fitter=None)
         with pytest.raises(keras_tuner.errors.FatalValueError, match="must be deep-copyable"):
             tuner.search(*data, callbacks=[Locked()])
+
+    def test_every_fit_finds_keras_as_if_it_were_the_first(self, make_tuner: Make, data: Data) -> None:
+        names, seeds = [], []
+
+        def build(hp: Any) -> keras.Model:
+            model = linear(hp, rates=[0.1])
+            names.append([layer.name for layer in model.layers])
+            seeds.append(keras.random.uniform((1,)).numpy()[0])
+            return model
+
+        keras.layers.Dense(1)  # what the search's own thread has built does not count either
+        tuner = make_tuner(build, cv=3, n_jobs=1, fold_fitter=None, refit=False)
+        tuner.search(*data, epochs=1)
+        assert names[-3:] == [["dense"]] * 3
+        first = seeds[-3:]
+        make_tuner(build, cv=3, n_jobs=1, fold_fitter=None, refit=False, overwrite=True).search(*data, epochs=1)
+        assert seeds[-3:] == first
+        assert len(set(first)) == 3
 
     def test_hooks_by_epoch_hear_of_each_epoch(self, make_tuner: Make, data: Data) -> None:
         heard: list[tuple[str, int]] = []

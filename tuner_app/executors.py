@@ -1,8 +1,8 @@
 """Runs fold tasks side by side, in threads, and gives back what came of them.
 
 Threads, because a compiled epoch releases Python's lock: one copy of the data, nothing is pickled, and
-hypermodels from a notebook or a lambda work. Each task gets a thread of its own: Keras keeps its global
-state (layer names, the seed generator) per thread, so every fit starts from the same clean state.
+hypermodels from a notebook or a lambda work. A thread serves many tasks, since starting one costs more than
+all other bookkeeping of a fold; what Keras keeps per thread is `training`'s to clean.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from typing import Any
 
 from tuner_app.errors import InputError
 from tuner_app.folds import FoldTask
+
+_IDLE = "waits for a fold"
 
 Work = Callable[[FoldTask], Any]
 Outcome = tuple[FoldTask, Any, BaseException | None]
@@ -42,9 +44,13 @@ class Executor(abc.ABC):
             seconds: After which None is the answer.
         """
 
+    @abc.abstractmethod
+    def close(self) -> None:
+        """No more tasks will come: what serves them ends, each after the task that it is at. Does not wait."""
+
 
 class ThreadExecutor(Executor):
-    """One thread a task.
+    """One thread a job; threads start when they are needed first.
 
     Args:
         n_jobs: How many tasks run side by side; None or -1 is the number of cores.
@@ -55,12 +61,16 @@ class ThreadExecutor(Executor):
 
     def __init__(self, n_jobs: int | None = None) -> None:
         self.n_jobs = count_jobs(n_jobs)
+        self._tasks: queue.SimpleQueue[tuple[Work, FoldTask] | None] = queue.SimpleQueue()
         self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
+        self._threads = 0
 
     def submit(self, work: Work, task: FoldTask) -> None:
-        """Start a task in a new thread, which dies with the process."""
-        name = f"trial {task.trial_id} fold {task.fold}"
-        threading.Thread(target=self._run, args=(work, task), name=name, daemon=True).start()
+        """Start a task in a thread that dies with the process."""
+        self._tasks.put((work, task))
+        if self._threads < self.n_jobs:
+            self._threads += 1
+            threading.Thread(target=self._serve, name=_IDLE, daemon=True).start()
 
     def wait(self, seconds: float) -> Outcome | None:
         """Wait for any running task, at most so many seconds."""
@@ -69,13 +79,28 @@ class ThreadExecutor(Executor):
         except queue.Empty:
             return None
 
+    def close(self) -> None:
+        """End the threads, each after the task that it is at."""
+        for _ in range(self._threads):
+            self._tasks.put(None)
+        self._threads = 0
+
+    def _serve(self) -> None:
+        while (given := self._tasks.get()) is not None:
+            self._run(*given)
+            del given
+
     def _run(self, work: Work, task: FoldTask) -> None:
+        thread = threading.current_thread()
+        thread.name = f"trial {task.trial_id} fold {task.fold}"
+        result, failure = None, None
         try:
             result = work(task)
         except BaseException as error:  # handed over to the waiting thread, whatever it is
-            self._outcomes.put((task, None, error))
-        else:
-            self._outcomes.put((task, result, None))
+            failure = error
+        thread.name = _IDLE
+        self._outcomes.put((task, result, failure))
+        del result, failure  # the exception's traceback knows this frame: a circle that would keep the model alive
 
 
 def count_jobs(n_jobs: int | None) -> int:

@@ -81,14 +81,18 @@ class Journal:
         self.project = project
         self.search_id = search_id
 
-    def write(self, result: FoldResult) -> None:
+    def write(self, result: FoldResult, *, durable: bool = True) -> None:
         """Put a record on disk, whole, before anything else counts on it.
+
+        Args:
+            result: The finished fit.
+            durable: As in `write_whole`.
 
         Raises:
             ProjectError: The disk is full or the folder cannot be written.
         """
         path = self.project.fold_file(result.trial_id, result.fold, result.execution)
-        write_whole(path, encode(result, self.search_id))
+        write_whole(path, encode(result, self.search_id), durable=durable)
 
     def read(self) -> list[FoldResult]:
         """All good records; a damaged or foreign file is set aside and reported."""

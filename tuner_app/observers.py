@@ -56,5 +56,11 @@ class SearchObserver:
     def candidate_ended(self, candidate: Candidate) -> None:
         """The last fold of a candidate is over."""
 
-    def search_ended(self, candidates: Sequence[Candidate], *, interrupted: bool) -> None:
-        """The search is over, or was stopped; `candidates` are the whole ones, in the order of the grid."""
+    def search_ended(self, candidates: Sequence[Candidate], *, table: Mapping[str, Any], interrupted: bool) -> None:
+        """The search is over, or was stopped.
+
+        Args:
+            candidates: The whole candidates, in the order of the grid.
+            table: Their `cv_results_`.
+            interrupted: Whether the search was stopped.
+        """

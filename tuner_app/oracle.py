@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import json
 import logging
+import operator
 import os
 import pathlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -20,9 +21,8 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from tuner_app.errors import ProjectError
 from tuner_app.journal import set_aside
-from tuner_app.project import cannot_write
+from tuner_app.project import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -92,6 +92,9 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
         self._space_size = 0
         self._covered: set[str] = set()
         self._next_id = 0
+        self._given_to: dict[str, str] = {}
+        self._encoded_space: list[Any] = []
+        self._space_text = "[]"
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """The next candidate that was not handed out yet.
@@ -124,6 +127,7 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
         if trial.status == TrialStatus.RUNNING:
             self.tuner_ids.add(tuner_id)
             self.ongoing_trials[tuner_id] = trial
+            self._given_to[trial.trial_id] = tuner_id
         else:
             self.tuner_ids.discard(tuner_id)
         return trial
@@ -139,8 +143,17 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
         for name, value in metrics.items():
             if not trial.metrics.exists(name):
                 trial.metrics.register(name, direction=directions.get(name))
-            trial.metrics.update(name, value, step=step)
+            # `MetricsTracker.update` also looks for the best value, before and after; nobody asks for it here.
+            trial.metrics.metrics[name].update(float(value), step=step)
         return trial
+
+    def score_trial(self, trial: Trial) -> None:
+        """A trial's score: its best report; nearly always it has one only, which needs no search."""
+        history = trial.metrics.get_history(self.objective.name)
+        if len(history) == 1 and len(history[0].value) == 1:
+            [trial.score], trial.best_step = history[0].value, history[0].step
+        else:
+            super().score_trial(trial)
 
     def end_trial(self, trial: Trial) -> None:
         """Record a trial that ended; the bookkeeping is the same for the first and the ten-thousandth."""
@@ -159,10 +172,10 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
             trial.status = TrialStatus.FAILED if trial.status == TrialStatus.INVALID else trial.status
             self.end_order.append(trial.trial_id)
         self._save_trial(trial)
-        for tuner_id, ongoing in list(self.ongoing_trials.items()):
-            if ongoing.trial_id == trial.trial_id:
-                del self.ongoing_trials[tuner_id]
-                self.tuner_ids.discard(tuner_id)
+        tuner_id = self._given_to.pop(trial.trial_id, None)
+        if tuner_id is not None:
+            self.ongoing_trials.pop(tuner_id, None)
+            self.tuner_ids.discard(tuner_id)
         if not again:
             self._check_consecutive_failures()
 
@@ -174,7 +187,7 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
         for trial_id in trial_ids:  # What it reports anew must not be mixed with what it reported before.
             trial = self.trials[trial_id]
             trial.metrics, trial.score = type(trial.metrics)(), None
-        self.ongoing_trials = {}
+        self.ongoing_trials, self._given_to = {}, {}
 
     def adopt(self, trial_id: str, values: Mapping[str, Any]) -> None:
         """Make a known trial from a journalled fold, where its own file was lost."""
@@ -208,10 +221,12 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
     def save(self) -> None:
         """Write the state that is not in the trials' files. A search calls it at its start and at its end.
 
+        Neither it nor a trial's file waits for the disk: the journal is what a resume counts on.
+
         Keras Tuner rewrites it at each trial, which costs more the more trials there are; here nothing in it is
         needed to resume.
         """
-        _write(pathlib.Path(self._get_oracle_fname()), self.get_state())
+        write_whole(pathlib.Path(self._get_oracle_fname()), json.dumps(self.get_state()), durable=False)
 
     def reload(self) -> None:
         """Read the trials back from their files; what did not end is queued again.
@@ -235,9 +250,14 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
         self._retry_queue = [trial_id for trial_id in order if self.trials[trial_id].status not in ended]
 
     def get_space(self) -> keras_tuner.HyperParameters:
-        """A copy of the search space. Keras Tuner's own copy goes through serialisation, at ten times the cost."""
-        space = keras_tuner.HyperParameters()
-        space.merge(self.hyperparameters)
+        """A copy of the search space, which shares the hyperparameters: none changes after it was declared.
+
+        Keras Tuner's own copy sends each through serialisation, which costs the more the more values it has.
+        """
+        space: Any = keras_tuner.HyperParameters()
+        for hp in self.hyperparameters.space:
+            space._hps[hp.name].append(hp)
+            space._space.append(hp)
         space.values = dict(self.hyperparameters.values)
         return space
 
@@ -298,27 +318,30 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
         return sum(1 for _ in row)
 
     def _save_trial(self, trial: Trial) -> None:
-        _write(pathlib.Path(self._project_dir, f"trial_{trial.trial_id}", "trial.json"), trial.get_state())
+        path = pathlib.Path(self._project_dir, f"trial_{trial.trial_id}", "trial.json")
+        write_whole(path, self._state_text(trial), durable=False)
+
+    def _state_text(self, trial: Trial) -> str:
+        """`Trial.get_state()` as JSON. The search space in it, the most of it, is encoded once for all trials."""
+        space = trial.hyperparameters.space
+        if len(space) != len(self._encoded_space) or any(map(operator.is_not, space, self._encoded_space)):
+            self._encoded_space = list(space)
+            self._space_text = json.dumps(trial.hyperparameters.get_config()["space"])
+        state = {
+            "trial_id": trial.trial_id,
+            "metrics": trial.metrics.get_config(),
+            "score": trial.score,
+            "best_step": trial.best_step,
+            "status": trial.status,
+            "message": trial.message,
+        }
+        values = json.dumps(trial.hyperparameters.values)
+        return f'{{"hyperparameters": {{"space": {self._space_text}, "values": {values}}}, {json.dumps(state)[1:]}'
 
     @property
     def _project_dir(self) -> str:
         """Keras Tuner creates the folder at each look at its name."""
         return os.path.join(str(self._directory), self._project_name)
-
-
-def _write(path: pathlib.Path, content: Mapping[str, Any]) -> None:
-    """Write whole, but without waiting for the disk: the journal is what a resume counts on."""
-    temporary = path.with_name(f".{path.name}.new")
-    text = json.dumps(content)
-    try:
-        try:
-            temporary.write_text(text, encoding="utf-8")
-        except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise ProjectError(cannot_write(path, error)) from error
 
 
 def _completed(space: Sequence[Any], values: Mapping[str, Any]) -> Values:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tuner_app.errors import InputError, SearchError
 from tuner_app.journal import group
 from tuner_app.observers import SearchObserver, SearchPlan
-from tuner_app.results import Candidate, FoldResult, ScoreRule, cv_results, mean_and_std, summary_lines
+from tuner_app.results import Candidate, FoldResult, ScoreRule, mean_and_std, summary_lines
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -50,6 +50,7 @@ class Progress(SearchObserver):
             raise InputError(f"verbosity must be 0, 1 or 2. Received: {verbosity!r}. Use 1 for a line per fit.")
         self.verbosity = verbosity
         self._console = console or _standard_output()
+        self._is_plain = not (self._console.is_terminal or self._console.is_jupyter or self._console.record)
         self._plan: SearchPlan | None = None
         self._live: Live | None = None
 
@@ -69,7 +70,7 @@ class Progress(SearchObserver):
 
     def fold_begun(self, trial_id: str, values: Mapping[str, Any], fold: int, execution: int) -> None:
         """Show that a fit runs."""
-        if self._plan is not None and self.verbosity > 0:
+        if self._plan is not None and (self._live is not None or self.verbosity > 1):
             head = f"{_fold_name(self._plan, fold, execution)} {values_text(values)}"
             self._tally.running[trial_id, fold, execution] = _Running(head, time.monotonic())
             self._say(head.replace("]", "] START", 1), level=2)
@@ -90,7 +91,7 @@ class Progress(SearchObserver):
         if self._plan is not None:
             self._tally.compare(candidate, self._plan.rule)
 
-    def search_ended(self, candidates: Sequence[Candidate], *, interrupted: bool) -> None:
+    def search_ended(self, candidates: Sequence[Candidate], *, table: Mapping[str, Any], interrupted: bool) -> None:
         """Take the display away and write the summary, or how to go on after an interruption."""
         self._stop_display()
         if self._plan is None:
@@ -102,17 +103,22 @@ class Progress(SearchObserver):
             done = f"{self._tally.done} of {self._tally.total} fits are done and kept in {plan.project.path}"
             self._say(f"Interrupted: {done}. Run the same command again (without --overwrite) to continue.")
             return
-        for line in short_summary(candidates, plan):
+        for line in short_summary(table, plan):
             self._say(line)
 
     def _say(self, line: str, *, level: int = 1, style: str = "") -> None:
-        from rich.text import Text
-
         if self.verbosity < level:
             return
-        encoding = self._console.encoding
-        writable = line.encode(encoding, "backslashreplace").decode(encoding)
-        self._console.print(Text(writable, style=style), soft_wrap=True)
+        console = self._console
+        if not line.isascii():
+            line = line.encode(console.encoding, "backslashreplace").decode(console.encoding)
+        if self._is_plain:  # rich would write the same, at many times the cost of a line.
+            console.file.write(f"{line}\n")
+            console.file.flush()
+            return
+        from rich.text import Text
+
+        console.print(Text(line, style=style), soft_wrap=True)
 
     def _start_display(self) -> None:
         console = self._console
@@ -241,7 +247,8 @@ def fold_line(result: FoldResult, plan: SearchPlan) -> str:
         plan: Its search. Where the score's epoch is known only when all folds are in (`epoch="best"`), the
             line says the score of the last epoch.
     """
-    [score] = dataclasses.replace(plan.rule, epoch="last")([result])
+    rule = plan.rule if plan.rule.epoch == "last" else dataclasses.replace(plan.rule, epoch="last")
+    [score] = rule([result])
     label = "score" if plan.rule.epoch == "last" else "last-epoch score"
     head = f"{_fold_name(plan, result.fold, result.execution)} END {values_text(result.values)}"
     seconds = seconds_text(result.fit_seconds + result.score_seconds)
@@ -259,19 +266,22 @@ def epoch_lines(result: FoldResult) -> list[str]:
     return lines
 
 
-def short_summary(candidates: Sequence[Candidate], plan: SearchPlan) -> list[str]:
+def short_summary(table: Mapping[str, Any], plan: SearchPlan) -> list[str]:
     """The summary's lines: all candidates up to 50, else the best 20; none where no candidate has a score."""
     lines: list[str] = []
     with contextlib.suppress(SearchError):
-        lines = summary_lines(cv_results(candidates, plan.rule, n_splits=plan.n_splits))
-    if len(candidates) <= _LONGEST_SUMMARY or not lines:
+        lines = summary_lines(table)
+    more = len(table["params"]) - _SHORT_SUMMARY
+    if len(table["params"]) <= _LONGEST_SUMMARY or not lines:
         return lines
-    more = len(candidates) - _SHORT_SUMMARY
     return [*lines[: _SHORT_SUMMARY + 1], f"... and {more} more candidates in {plan.project.results_file}"]
 
 
 def values_text(values: Mapping[str, Any]) -> str:
     """Hyperparameters as `learning_rate=0.001, nodes=32`, on one line whatever they hold."""
+    text = ", ".join([f"{name}={value}" for name, value in values.items()])
+    if text.isprintable():
+        return text
     return ", ".join(f"{_printable(name)}={_printable(str(value))}" for name, value in values.items())
 
 

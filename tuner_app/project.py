@@ -211,29 +211,32 @@ def projects(directory: str | os.PathLike[str]) -> list[Project]:
     return sorted(found, key=age, reverse=True)
 
 
-def write_whole(path: pathlib.Path, content: str | bytes) -> None:
+def write_whole(path: pathlib.Path, content: str | bytes, *, durable: bool = True) -> None:
     """Write a file so that a reader, now or after a crash, finds the old content or the new, never a part.
 
     Args:
         path: The file. Its folder is made when absent.
         content: Text (UTF-8) or bytes.
+        durable: Whether to wait until the disk has it. Without, it outlives this process but not a power cut.
 
     Raises:
         ProjectError: The disk is full or the folder cannot be written.
     """
     data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.new")
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}-{threading.get_ident()}.new")
     try:
         try:
             descriptor = os.open(temporary, _NEW_FILE, 0o666)
         except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            os.makedirs(folder, exist_ok=True)
             descriptor = os.open(temporary, _NEW_FILE, 0o666)
         try:
             with open(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(descriptor)
+                if durable:
+                    os.fsync(descriptor)
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):

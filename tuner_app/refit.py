@@ -59,6 +59,7 @@ class Refit:
             validation_rows=None,
         )
         self._executor.submit(self._fit, task)
+        self._executor.close()
 
     @property
     def running(self) -> bool:

@@ -8,6 +8,7 @@ Reading and writing records belongs to `journal`; this module needs no TensorFlo
 from __future__ import annotations
 
 import dataclasses
+import math
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -87,6 +88,10 @@ class Candidate:
     trial_id: str
     values: dict[str, Any]
     folds: tuple[FoldResult, ...]
+    # Its score by rule, computed once: several observers ask for it.
+    _scores: dict[ScoreRule, tuple[float, float]] = dataclasses.field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def errors(self) -> list[str]:
@@ -173,15 +178,19 @@ class ScoreRule:
             folds: The fits of one candidate.
             objective: Which objective; None for their sum.
         """
+        return self.scores(self.fold_metrics(folds), objective)
+
+    def scores(self, fold_metrics: Sequence[Mapping[str, float] | None], objective: int | None = None) -> list[float]:
+        """The same from what `fold_metrics` gave."""
         scores = []
-        for metrics in self.fold_metrics(folds):
+        for metrics in fold_metrics:
             if metrics is None:
                 scores.append(self.error_score)
             elif objective is None:
                 scores.append(self.value(metrics))
             else:
                 scores.append(self.signed(metrics, *self.objectives[objective]))
-        return [score if np.isfinite(score) else self.error_score for score in scores]
+        return [score if math.isfinite(score) else self.error_score for score in scores]
 
 
 def mean_history(histories: Sequence[History]) -> History:
@@ -244,11 +253,15 @@ def mean_and_std(candidate: Candidate, rule: ScoreRule) -> tuple[float, float]:
         candidate: A candidate with all its folds.
         rule: How histories become scores.
     """
-    by_fold: dict[int, list[float]] = defaultdict(list)
-    for result, score in zip(candidate.folds, rule(candidate.folds), strict=True):
-        by_fold[result.fold].append(score)
-    means = np.array([sum(scores) / len(scores) for scores in by_fold.values()])
-    return float(means.mean()), float(means.std())
+    if rule not in candidate._scores:
+        by_fold: dict[int, list[float]] = defaultdict(list)
+        for result, score in zip(candidate.folds, rule(candidate.folds), strict=True):
+            by_fold[result.fold].append(score)
+        means = [math.fsum(scores) / len(scores) for scores in by_fold.values()]
+        mean = math.fsum(means) / len(means)
+        std = math.sqrt(math.fsum((value - mean) ** 2 for value in means) / len(means))
+        candidate._scores[rule] = mean, std
+    return candidate._scores[rule]
 
 
 def ranks(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
@@ -319,10 +332,10 @@ _ABSENT = _Absent()
 def _by_fold(candidates: Sequence[Candidate], n_splits: int, read: Any) -> npt.NDArray[np.float64]:
     """Numbers of shape (n_candidates, n_splits): the mean over the executions of each fold."""
     sums, counts = np.zeros((len(candidates), n_splits)), np.zeros((len(candidates), n_splits))
-    for row, candidate in enumerate(candidates):
-        for fold, value in zip(candidate.folds, read(candidate), strict=True):
-            sums[row, fold.fold] += value
-            counts[row, fold.fold] += 1
+    rows = np.repeat(np.arange(len(candidates)), [len(candidate.folds) for candidate in candidates])
+    cells = (rows, np.array([fold.fold for candidate in candidates for fold in candidate.folds], dtype=np.intp))
+    np.add.at(sums, cells, [value for candidate in candidates for value in read(candidate)])
+    np.add.at(counts, cells, 1)
     return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
 
 
@@ -355,11 +368,11 @@ def _masked(values: Sequence[Any]) -> np.ma.MaskedArray[Any, Any]:
     kinds = {type(value) for value in present}
     if kinds and kinds <= {int, float, bool} and (bool not in kinds or kinds == {bool}):
         dtype = np.array(present).dtype
-    column = np.ma.MaskedArray(np.empty(len(values), dtype=dtype), mask=True)
+    data, mask = np.empty(len(values), dtype=dtype), np.array([value is _ABSENT for value in values], dtype=bool)
     for i, value in enumerate(values):
         if value is not _ABSENT:
-            column[i] = value
-    return column
+            data[i] = value
+    return np.ma.MaskedArray(data, mask=mask)
 
 
 def _plain(column: Any) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tuner_app.observers import SearchObserver, SearchPlan
 from tuner_app.project import write_whole
@@ -34,14 +35,15 @@ class ResultsFile(SearchObserver):
         self._candidates[candidate.trial_id] = candidate
         began = time.monotonic()
         if began >= self._not_before:
-            self._write(list(self._candidates.values()))
+            plan, whole = self._plan, list(self._candidates.values())
+            self._write(
+                cv_results(whole, plan.rule, n_splits=plan.n_splits, return_train_score=self._return_train_score)
+            )
             self._not_before = time.monotonic() + (time.monotonic() - began) / SHARE_OF_TIME
 
-    def search_ended(self, candidates: Sequence[Candidate], *, interrupted: bool) -> None:
+    def search_ended(self, candidates: Sequence[Candidate], *, table: Mapping[str, Any], interrupted: bool) -> None:
         """Write the whole table in the order of the grid."""
-        self._write(candidates)
+        self._write(table)
 
-    def _write(self, candidates: Sequence[Candidate]) -> None:
-        plan = self._plan
-        table = cv_results(candidates, plan.rule, n_splits=plan.n_splits, return_train_score=self._return_train_score)
-        write_whole(plan.project.results_file, results_frame(table).to_csv(index=False))
+    def _write(self, table: Mapping[str, Any]) -> None:
+        write_whole(self._plan.project.results_file, results_frame(table).to_csv(index=False))

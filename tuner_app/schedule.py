@@ -40,8 +40,7 @@ class Schedule:
     def next(self) -> FoldTask:
         """Take out the task to run next."""
         if self._news > len(self._waiting) // 8:  # Sorting at each step would cost more the longer the queue.
-            self._waiting.sort(key=self._urgency)
-            self._news = 0
+            self._sort()
         return self._waiting.pop(0)
 
     def remaining_seconds(self) -> float:
@@ -50,14 +49,23 @@ class Schedule:
 
     def expected_seconds(self, task: FoldTask) -> float:
         """How long a task will take; infinite while a value of its hyperparameters was never seen."""
-        known = [self._seconds[key] for key in _keys(task) if key in self._seconds]
-        if not self._total[1] or len(known) < len(task.values):
+        if not self._total[1]:
             return math.inf
         mean = self._total[0] / self._total[1]
-        return math.exp(min(mean + sum(sums[0] / sums[1] - mean for sums in known), 50.0))
+        logarithm = mean
+        for key in _keys(task):
+            sums = self._seconds.get(key)
+            if sums is None:
+                return math.inf
+            logarithm += sums[0] / sums[1] - mean
+        return math.exp(min(logarithm, 50.0))
 
-    def _urgency(self, task: FoldTask) -> float:
-        return -self.expected_seconds(task)
+    def _sort(self) -> None:
+        """The longest first; a candidate's folds, which are expected to take the same, are looked up once."""
+        candidates = {task.trial_id: task for task in self._waiting}
+        expected = {trial_id: self.expected_seconds(task) for trial_id, task in candidates.items()}
+        self._waiting.sort(key=lambda task: -expected[task.trial_id])
+        self._news = 0
 
 
 def _keys(task: FoldTask) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ import contextlib
 import datetime
 import json
 import logging
+import math
 import numbers
 import os
 import pathlib
@@ -49,6 +50,8 @@ logger = logging.getLogger(__name__)
 # Candidates that are handed out before their predecessors ended; bounds the bookkeeping of huge grids.
 _WINDOW = 256
 _POLL_SECONDS = 0.2
+# What a disk may take to confirm a small file.
+_DURABLE_SECONDS = 0.02
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _HOOKS = ("on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end")
 
@@ -112,6 +115,8 @@ class Search:
                 with contextlib.suppress(ProjectError):
                     tuner.oracle.save()
                 raise
+            finally:
+                self.executor.close()
         tuner.oracle.save()
         tuner.on_search_end()
 
@@ -161,6 +166,7 @@ class Search:
 
     def _tasks(self, trial: Trial) -> Iterable[FoldTask]:
         values = dict(trial.hyperparameters.values)
+        counted = self._counted(values)
         for fold, (train, validation) in enumerate(self.splits):
             for execution in range(self.tuner.executions_per_trial):
                 yield FoldTask(
@@ -168,13 +174,13 @@ class Search:
                     fold=fold,
                     execution=execution,
                     values=values,
-                    seed=self._seed(values, fold, execution),
+                    seed=folds.fit_seed(self.tuner.oracle.seed, counted, fold, execution),
                     train_rows=train,
                     validation_rows=validation,
                 )
 
-    def _seed(self, values: Mapping[str, Any], fold: int, execution: int = 0) -> int:
-        """The seed of a fit.
+    def _counted(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The values that a fit's seed is made of.
 
         A hyperparameter that only shows up during the search does not count at its default value: a candidate has the
         same seed whether or not the hyperparameter was known when it began.
@@ -182,8 +188,7 @@ class Search:
         defaults = {
             hp.name: hp.default for hp in self.tuner.oracle.hyperparameters.space if hp.name not in self.declared
         }
-        counted = {name: value for name, value in values.items() if name not in defaults or value != defaults[name]}
-        return folds.fit_seed(self.tuner.oracle.seed, counted, fold, execution)
+        return {name: value for name, value in values.items() if name not in defaults or value != defaults[name]}
 
     def _start(self, task: FoldTask) -> None:
         self.running += 1
@@ -191,10 +196,15 @@ class Search:
         self.executor.submit(self._fit_and_keep, task)
 
     def _fit_and_keep(self, task: FoldTask) -> tuple[FoldResult, Any]:
-        """In the fit's own thread: the record is on disk before the search hears of it."""
+        """In the fit's own thread: the record is on disk before the search hears of it.
+
+        A fit that is over before a disk could confirm its record is not worth the wait: a power cut (nothing less)
+        may cost it, and it is done again.
+        """
+        began = time.perf_counter()
         returned = self.fitter(task)
         record, hyperparameters = returned if isinstance(returned, tuple) else (returned, None)
-        self.journal.write(record)
+        self.journal.write(record, durable=time.perf_counter() - began >= _DURABLE_SECONDS)
         return record, hyperparameters
 
     def _take(self, outcome: Any) -> None:
@@ -236,7 +246,7 @@ class Search:
     def _compare(self, candidate: Candidate) -> None:
         """Keep the best candidate so far; a refit of one that is beaten is dropped."""
         score = mean_and_std(candidate, self.tuner.rule)[0]
-        if np.isnan(score) or (self.best is not None and score <= self.best[0]):
+        if math.isnan(score) or (self.best is not None and score <= self.best[0]):
             return
         self.best = (score, candidate)
         if self.early_refit is not None:
@@ -264,20 +274,22 @@ class Search:
     def _report_trial(self, trial: Trial, candidate: Candidate) -> None:
         """Tell Keras Tuner's trial what came of it."""
         tuner = self.tuner
-        metrics = [found for found in tuner.rule.fold_metrics(candidate.folds) if found is not None]
-        scores = tuner.rule(candidate.folds)
-        if not metrics or np.isnan(np.mean(scores)):
+        fold_metrics = tuner.rule.fold_metrics(candidate.folds)
+        metrics = [found for found in fold_metrics if found is not None]
+        scores = tuner.rule.scores(fold_metrics)
+        score = sum(scores) / len(scores)
+        if not metrics or math.isnan(score):
             trial.status = TrialStatus.FAILED
             trial.message = candidate.errors[0] if candidate.errors else "The score is not a finite number."
             return
         means = {
-            name: float(np.mean([m[name] for m in metrics])) for name in metrics[0] if all(name in m for m in metrics)
+            name: sum(m[name] for m in metrics) / len(metrics) for name in metrics[0] if all(name in m for m in metrics)
         }
         if len(tuner.rule.objectives) == 1:
             name, direction = tuner.rule.objectives[0]
-            means[name] = float(np.mean(scores)) * (-1.0 if direction == "min" else 1.0)
+            means[name] = score * (-1.0 if direction == "min" else 1.0)
         else:
-            means[tuner.oracle.objective.name] = -float(np.mean(scores))
+            means[tuner.oracle.objective.name] = -score
         epoch = tuner.rule.refit_epochs(candidate.folds)
         tuner.oracle.update_trial(trial.trial_id, means, step=0 if epoch is None else epoch - 1)
         trial.status = TrialStatus.COMPLETED
@@ -461,11 +473,9 @@ class Search:
         """The table, the summary and the refit."""
         tuner = self.tuner
         candidates = tuner.candidates()
-        tuner.cv_results_ = results.cv_results(
-            candidates, tuner.rule, n_splits=len(self.splits), return_train_score=tuner.return_train_score
-        )
+        tuner.cv_results_ = self._table(candidates)
         if all(fold.error is not None for candidate in candidates for fold in candidate.folds):
-            self._tell("search_ended", candidates, interrupted=False)
+            self._tell("search_ended", candidates, table=tuner.cv_results_, interrupted=False)
             found = results.most_common_error(candidates)
             assert found is not None
             raise SearchError(
@@ -481,7 +491,13 @@ class Search:
             tuner.refit_candidate = lambda candidate: self.refit(candidate)[0]
             if tuner.refit:
                 tuner.best_model_, tuner.refit_time_ = refit_best(self, candidates[tuner.best_index_])
-        self._tell("search_ended", candidates, interrupted=False)
+        self._tell("search_ended", candidates, table=tuner.cv_results_, interrupted=False)
+
+    def _table(self, candidates: Sequence[Candidate]) -> dict[str, Any]:
+        tuner = self.tuner
+        return results.cv_results(
+            candidates, tuner.rule, n_splits=len(self.splits), return_train_score=tuner.return_train_score
+        )
 
     def _chosen_index(self) -> int:
         if not callable(self.tuner.refit):
@@ -509,7 +525,7 @@ class Search:
             self.fitter,
             candidate,
             rows=self.data.rows,
-            seed=self._seed(candidate.values, REFIT_FOLD),
+            seed=folds.fit_seed(self.tuner.oracle.seed, self._counted(candidate.values), REFIT_FOLD),
             epochs=self.tuner.rule.refit_epochs(candidate.folds),
         )
 
@@ -518,7 +534,7 @@ class Search:
         self._drain()
         tuner = self.tuner
         candidates = tuner.candidates()
-        self._tell("search_ended", candidates, interrupted=True)
+        self._tell("search_ended", candidates, table=self._table(candidates), interrupted=True)
         tuner.oracle.save()
         done = sum(len(records) for records in tuner.fold_results.values())
         raise SearchInterrupted(

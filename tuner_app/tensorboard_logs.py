@@ -73,7 +73,8 @@ class Score:
     @classmethod
     def of(cls, candidate: Candidate, rule: ScoreRule) -> Score:
         """The same numbers as in `cv_results_`."""
-        return cls(candidate, *mean_and_std(candidate, rule), float(np.mean([f.fit_seconds for f in candidate.folds])))
+        seconds = sum(fold.fit_seconds for fold in candidate.folds)
+        return cls(candidate, *mean_and_std(candidate, rule), seconds / len(candidate.folds))
 
 
 class TensorBoardLogs(SearchObserver):
@@ -125,7 +126,7 @@ class TensorBoardLogs(SearchObserver):
             if self._pictures.is_due(len(self._scores)):
                 self._draw(self._plan, list(self._scores.values()))
 
-    def search_ended(self, candidates: Sequence[Candidate], *, interrupted: bool) -> None:
+    def search_ended(self, candidates: Sequence[Candidate], *, table: Mapping[str, Any], interrupted: bool) -> None:
         """Draw the last pictures and write the summary of the whole candidates, also of a search that was stopped."""
         if self._plan is None or not candidates:
             return

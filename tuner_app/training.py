@@ -264,7 +264,7 @@ class _Fit:
 
 @dataclasses.dataclass(frozen=True)
 class KerasSettings:
-    """Keras's settings, which it keeps per thread: a fit's thread takes over those of the search.
+    """Keras's settings, which it keeps per thread: a fit's thread takes over those of the search, and nothing else.
 
     Attributes:
         dtype_policy: The global dtype policy.
@@ -280,7 +280,9 @@ class KerasSettings:
         return cls(keras.config.dtype_policy(), dict(keras.saving.get_custom_objects()))
 
     def apply(self) -> None:
-        """Take the settings over into this thread."""
+        """Take the settings over into this thread, and forget what another fit has left in it (layer names, seeds)."""
+        # `keras.utils.clear_session` would do so for all threads, in the middle of their fits.
+        vars(global_state.GLOBAL_STATE_TRACKER).clear()
         keras.config.set_dtype_policy(self.dtype_policy)
         keras.saving.get_custom_objects().update(self.custom_objects)
 

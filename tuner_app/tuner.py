@@ -262,6 +262,7 @@ class GridSearchCV(keras_tuner.GridSearch):
     _best_model: keras.Model | None = None
     refit_candidate: Callable[[Candidate], keras.Model] | None = None
     n_splits_: int = 0
+    _is_marked = False
 
     def reload(self) -> None:
         """Read the trials of an earlier run. The space is declared anew first, so that a changed one can be told."""
@@ -271,8 +272,9 @@ class GridSearchCV(keras_tuner.GridSearch):
 
     def save(self) -> None:
         """Leave Keras Tuner's mark of a project; once is enough, since it holds no state."""
-        if not pathlib.Path(self._get_tuner_fname()).exists():
+        if not self._is_marked and not pathlib.Path(self._get_tuner_fname()).exists():
             write_json(pathlib.Path(self._get_tuner_fname()), self.get_state())
+        self._is_marked = True
 
     def run_trial(self, trial: Trial, *arguments: Any, **options: Any) -> Any:
         """Not used: a trial is several fold tasks, which `search` runs side by side."""
