@@ -10,6 +10,7 @@ machine that slows down does so for all of them.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import datetime
 import functools
@@ -20,6 +21,7 @@ import math
 import os
 import pathlib
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -50,13 +52,14 @@ class ContenderError(RuntimeError):
     """A contender's process did not end well."""
 
 
-def run_contender(contender: str, case: str, *, quick: bool) -> Run:
+def run_contender(contender: str, case: str, *, quick: bool, folder: str) -> Run:
     """Run a contender in a process of its own.
 
     Args:
         contender: Who.
         case: What.
         quick: Whether to run a size that takes seconds.
+        folder: Where it gets a folder for its files, which stay there.
 
     Returns:
         What `peers.run` returns, with `process_seconds` and, in `peak_bytes`, the memory of the whole process tree.
@@ -64,23 +67,23 @@ def run_contender(contender: str, case: str, *, quick: bool) -> Run:
     Raises:
         ContenderError: The process failed; the message ends with the last lines of its output.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        outcome, output = pathlib.Path(folder) / "outcome.json", pathlib.Path(folder) / "output.txt"
-        command = [sys.executable, str(HERE / "peers.py"), contender, case, "--json", str(outcome)]
-        with output.open("wb") as stream:
-            begun = time.perf_counter()
-            process = subprocess.Popen(
-                command + ["--quick"] * quick,
-                env=_environment(folder),
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-            )
-            peak = watch_memory(process)
-            seconds = time.perf_counter() - begun
-        if process.returncode or not outcome.exists():
-            tail = "\n".join(output.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
-            raise ContenderError(f"{contender} must end with exit code 0. It ended with {process.returncode}:\n{tail}")
-        result: Run = json.loads(outcome.read_text(encoding="utf-8"))
+    own = tempfile.mkdtemp(dir=folder)
+    outcome, output = pathlib.Path(own, "outcome.json"), pathlib.Path(own, "output.txt")
+    command = [sys.executable, str(HERE / "peers.py"), contender, case, "--json", str(outcome)]
+    with output.open("wb") as stream:
+        begun = time.perf_counter()
+        process = subprocess.Popen(
+            command + ["--quick"] * quick,
+            env=_environment(own),
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+        peak = watch_memory(process)
+        seconds = time.perf_counter() - begun
+    if process.returncode or not outcome.exists():
+        tail = "\n".join(output.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+        raise ContenderError(f"{contender} must end with exit code 0. It ended with {process.returncode}:\n{tail}")
+    result: Run = json.loads(outcome.read_text(encoding="utf-8"))
     peak = max(peak, result["peak_bytes"])
     return {"contender": contender, **result, "peak_bytes": peak, "process_seconds": seconds}
 
@@ -103,8 +106,17 @@ def watch_memory(process: subprocess.Popen[bytes]) -> int:
                 peak = max(peak, _tree_bytes(psutil.Process(process.pid)))
     finally:
         if process.poll() is None:
-            process.kill()
+            _end_family(psutil.Process(process.pid))
             process.wait()
+
+
+def _end_family(root: Any) -> None:
+    """End a contender with the workers that it started, which would go on and disturb the next one."""
+    import psutil
+
+    for member in [*root.children(recursive=True), root]:
+        with contextlib.suppress(psutil.Error):
+            member.kill()
 
 
 def _tree_bytes(root: Any) -> int:
@@ -125,10 +137,14 @@ def _tree_bytes(root: Any) -> int:
 
 
 def _environment(folder: str) -> dict[str, str]:
-    """Quiet, importable from a checkout, and with an empty cache: no repeat profits from the one before."""
+    """Quiet, importable from a checkout, with an empty cache (no repeat profits from the one before), files together.
+
+    They are kept until all are done: ext4 makes new files more slowly for minutes after many were deleted.
+    """
     path = os.pathsep.join(filter(None, [str(peers.ROOT), os.environ.get("PYTHONPATH")]))
     cache = str(pathlib.Path(folder) / "cache")
-    return {**os.environ, "PYTHONPATH": path, "XDG_CACHE_HOME": cache, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    return {**os.environ, **quiet, "PYTHONPATH": path, "XDG_CACHE_HOME": cache, "TMPDIR": folder}
 
 
 def run_case(
@@ -137,7 +153,7 @@ def run_case(
     *,
     repeats: int,
     quick: bool = False,
-    runner: Callable[..., Run] = run_contender,
+    runner: Callable[..., Run],
     keep: Callable[[Report], object] = lambda report: None,
 ) -> Report:
     """Run all contenders of a case, interleaved, and compare them.
@@ -403,19 +419,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the cases, print their tables and save them; 1 when a contender failed."""
     parser = _parser()
     arguments = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that no contender is left behind
     cases = arguments.cases or [case for case in peers.WORKLOADS if case != "full"]
     chosen = {case: _chosen(parser, case, arguments.contenders) for case in cases}
     if arguments.repeats is not None and arguments.repeats < 1:
         parser.error(f"--repeats must be at least 1. Received: {arguments.repeats}.")
-    failed = False
-    for case, contenders in chosen.items():
-        repeats = arguments.repeats or (1 if arguments.quick else REPEATS.get(case, DEFAULT_REPEATS))
-        print(f"\n{case}: {repeats} x {', '.join(contenders)}", flush=True)
-        keep = functools.partial(save, folder=arguments.output)
-        report = run_case(case, contenders, repeats=repeats, quick=arguments.quick, keep=keep)
-        print(f"\n{table_text(report)}\n\nSaved in {save(report, arguments.output)}", flush=True)
-        failed = failed or bool(report["failures"])
-    return int(failed)
+    with tempfile.TemporaryDirectory() as folder:
+        runner = functools.partial(run_contender, folder=folder)
+        failed = [_run(case, contenders, runner, arguments) for case, contenders in chosen.items()]
+    return int(any(failed))
+
+
+def _run(case: str, contenders: Sequence[str], runner: Callable[..., Run], arguments: argparse.Namespace) -> bool:
+    """Run, print and save a case; whether a contender failed."""
+    repeats = arguments.repeats or (1 if arguments.quick else REPEATS.get(case, DEFAULT_REPEATS))
+    print(f"\n{case}: {repeats} x {', '.join(contenders)}", flush=True)
+    keep = functools.partial(save, folder=arguments.output)
+    report = run_case(case, contenders, repeats=repeats, quick=arguments.quick, runner=runner, keep=keep)
+    print(f"\n{table_text(report)}\n\nSaved in {save(report, arguments.output)}", flush=True)
+    return bool(report["failures"])
 
 
 def _chosen(parser: argparse.ArgumentParser, case: str, wanted: Sequence[str] | None) -> list[str]:

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from tuner_app import compiled_fit
+from tuner_app import compiled_fit, programs
 from tuner_app.compiled_fit import FitContext
 from tuner_app.folds import Rows
 from tuner_app.programs import ProgramCache
@@ -750,20 +750,24 @@ def test_classes_of_a_model_that_shares_no_program() -> None:
 )  # fmt: skip
 def test_validation_takes_large_batches_only_where_that_changes_nothing(kind: str, large: bool) -> None:
     model = in_new_thread(SAME_AS_KERAS[kind][0])
-    assert compiled_fit.evaluation_batch_size(model, 16) == (compiled_fit.LARGE_BATCH if large else 16)
+    assert validation_batch(model, 16) == (compiled_fit.LARGE_BATCH if large else 16)
+
+
+def validation_batch(model: keras.Model, batch_size: int) -> int:
+    return compiled_fit.evaluation_batch_size(model, batch_size, programs.signature(model))
 
 
 def test_ignored_classes_and_metrics_of_whole_batches_forbid_large_batches() -> None:
     ignoring = dense(loss=losses.SparseCategoricalCrossentropy(ignore_class=0))
-    assert compiled_fit.evaluation_batch_size(ignoring, 16) == 16
-    assert compiled_fit.evaluation_batch_size(dense(metrics=["dice"]), 16) == 16
-    assert compiled_fit.evaluation_batch_size(dense(loss=losses.SparseCategoricalCrossentropy()), 16) == 1024
+    assert validation_batch(ignoring, 16) == 16
+    assert validation_batch(dense(metrics=["dice"]), 16) == 16
+    assert validation_batch(dense(loss=losses.SparseCategoricalCrossentropy()), 16) == 1024
 
 
 def test_large_outputs_make_validation_batches_smaller() -> None:
     model = sequential(keras.Input((256, 256, 3)), layers.Conv2D(16, 3, padding="same"), layers.GlobalMaxPool2D())
-    assert compiled_fit.evaluation_batch_size(model, 8) == 2**25 // (256 * 256 * (3 + 16) + 16)
-    assert compiled_fit.evaluation_batch_size(model, 64) == 64
+    assert validation_batch(model, 8) == 2**25 // (256 * 256 * (3 + 16) + 16)
+    assert validation_batch(model, 64) == 64
 
 
 def test_diverging_numbers_are_told_not_hidden() -> None:

@@ -148,7 +148,11 @@ def test_data_of_another_shape_or_kind_is_another_program() -> None:
     cache, model = ProgramCache(), make()
     asked = [
         cache.program(
-            model, (tf.TensorSpec((None, 4), kind), None, None), batch_size=size, evaluation_batch_size=8, xla=xla
+            programs.signature(model),
+            (tf.TensorSpec((None, 4), kind), None, None),
+            batch_size=size,
+            evaluation_batch_size=8,
+            xla=xla,
         )
         for kind, size, xla in [("float32", 8, True), ("float64", 8, True), ("float32", 9, True), ("float32", 8, False)]
     ]
@@ -245,7 +249,10 @@ def test_what_the_configuration_does_not_say_is_never_shared(kind: str) -> None:
     model = in_new_thread(UNDESCRIBED[kind])
     assert programs.signature(model) is None
     cache, specs = ProgramCache(), (tf.TensorSpec((None, 4)), None, None)
-    made = [cache.program(model, specs, batch_size=8, evaluation_batch_size=8, xla=False) for _ in range(2)]
+    made = [
+        cache.program(programs.signature(model), specs, batch_size=8, evaluation_batch_size=8, xla=False)
+        for _ in range(2)
+    ]
     assert made[0] is not made[1]
     assert cache.compiled == 2
 

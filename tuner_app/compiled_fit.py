@@ -152,17 +152,18 @@ def predict_classes(model: keras.Model, context: FitContext, x: Any) -> Any:
     rows = context.rows(x)
     assert rows is not None
     rows = Rows(_with_tuples(rows.arrays), rows.index)
-    if not programs.is_described(model):
+    architecture = programs.signature(model)
+    if architecture is None:
         return _classes(model.predict(rows.copy(), verbose=0), programs.class_threshold(model))
     data = _Data(context, (rows, None, None))
     options = context.program_options or {
         "specs": data.specs,
         "batch_size": 0,
-        "evaluation_batch_size": evaluation_batch_size(model, 32),
+        "evaluation_batch_size": evaluation_batch_size(model, 32, architecture),
         "xla": False,
     }
     try:
-        program = context.cache.program(model, **options)
+        program = context.cache.program(architecture, **options)
         bound = program.function("predict", model, data.specs).bind(model, {})
     except NotCompilableError:
         return np.empty(0, np.int32)
@@ -325,12 +326,13 @@ class _CompiledFit:
         if model.optimizer is not None and not model.optimizer.built and programs.is_built(model):
             with programs.build_lock:
                 model.optimizer.build(model.trainable_variables)
-        if any(_may_read_metrics(callback) for callback in self.options["callbacks"]) and _has_standard_steps(model):
+        # The user's code may look at the model's metrics, and not only at the logs.
+        if any(map(_is_users, self.options["callbacks"])) and _has_standard_steps(model):
             programs.build_for(model, self.train.specs)
 
     def _choose_program(self) -> Program:
         asked = self.options["validation_batch_size"]
-        chosen = int(asked) if asked else evaluation_batch_size(self.model, self.batch_size)
+        chosen = int(asked) if asked else evaluation_batch_size(self.model, self.batch_size, self.architecture)
         options = {
             "specs": self.train.specs,
             "batch_size": self.batch_size,
@@ -338,7 +340,7 @@ class _CompiledFit:
             "xla": self._wants_xla(),
         }
         self.context.program_options = options
-        return self.context.cache.program(self.model, **options)
+        return self.context.cache.program(self.architecture, **options)
 
     def _wants_xla(self) -> bool:
         steps = len(self.train.rows) // self.batch_size
@@ -383,7 +385,9 @@ class _CompiledFit:
 
     def _follow_changes(self) -> None:
         """Callbacks may have changed the model (frozen a layer, say) before the first step."""
-        if self.architecture is not None and programs.signature(self.model) != self.architecture:
+        if self.architecture is None or not any(map(_is_users, self.options["callbacks"])):
+            return
+        if programs.signature(self.model) != self.architecture:
             self._prepare()
 
     def _train_epoch(self) -> dict[str, Any]:
@@ -594,9 +598,9 @@ def _works_by_batches(callback: Any) -> bool:
     return False
 
 
-def _may_read_metrics(callback: Any) -> bool:
-    """Whether a callback is the user's code, which may look at the model's metrics and not only at the logs."""
-    own = type(callback).__module__.split(".")[0] in ("keras", "tuner_app")
+def _is_users(callback: Any) -> bool:
+    """Whether a callback runs the user's code, as a hook of a tuner does, too."""
+    own = type(callback).__module__.split(".")[0] == "keras" or type(callback).__module__ == "tuner_app.training"
     return not own or isinstance(callback, keras.callbacks.LambdaCallback)
 
 
@@ -605,9 +609,15 @@ def _has_standard_steps(model: keras.Model) -> bool:
     return all(getattr(type(model), name) is getattr(keras.Model, name) for name in names)
 
 
-def evaluation_batch_size(model: keras.Model, batch_size: int) -> int:
-    """Rows per validation step: many, where that changes neither the result nor the order of memory's size."""
-    if not _any_batch_size_scores_alike(model):
+def evaluation_batch_size(model: keras.Model, batch_size: int, architecture: str | None) -> int:
+    """Rows per validation step: many, where that changes neither the result nor the order of memory's size.
+
+    Args:
+        model: A built and compiled model.
+        batch_size: The rows of a training step.
+        architecture: The model's signature; a model without one may do anything with a batch.
+    """
+    if architecture is None or not _any_batch_size_scores_alike(model):
         return batch_size
     return max(batch_size, min(LARGE_BATCH, _LARGE_OUTPUTS // max(1, _outputs_per_row(model))))
 
@@ -625,7 +635,7 @@ def _any_batch_size_scores_alike(model: keras.Model) -> bool:
     It does where the loss is a mean over rows, metrics add rows up, and no layer ties the rows of a batch together: a
     mask makes a batch's loss a mean over what is not masked.
     """
-    if not programs.is_described(model) or not _has_standard_steps(model):
+    if not _has_standard_steps(model):
         return False
     if len(model.outputs) != 1 or isinstance(model.loss, Mapping | list | tuple):
         return False  # Keras reports the loss of each output as a plain mean over batches.

@@ -285,15 +285,14 @@ class ProgramCache:
         self._said: set[tuple[str, ...]] = set()
         self._lock = threading.Lock()
 
-    def program(self, model: keras.Model, specs: Any, **options: Any) -> Program:
+    def program(self, architecture: str | None, specs: Any, **options: Any) -> Program:
         """The program for a model: a known one where the model is fully described by its configuration.
 
         Args:
-            model: A built model.
+            architecture: The model's `signature`.
             specs: As in `Program`.
             **options: The further arguments of `Program`.
         """
-        architecture = signature(model)
         if architecture is None:
             return self.own_program(specs, **options)
         key = json.dumps([architecture, repr(specs), sorted(options.items())])
@@ -361,11 +360,6 @@ def signature(model: keras.Model) -> str | None:
         return json.dumps([config, settings, everywhere], sort_keys=True, default=_refuse)
     except (NotImplementedError, TypeError, ValueError, AttributeError):
         return None
-
-
-def is_described(model: keras.Model) -> bool:
-    """Whether the model consists of Keras's own parts only."""
-    return signature(model) is not None
 
 
 def variables_of(model: keras.Model) -> dict[str, list[Any]]:

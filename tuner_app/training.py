@@ -182,7 +182,8 @@ class FoldFitter:
             found["confusion"] = _confusion(arrays_in(self.y)[0][task.validation_rows], predicted, self.n_classes)
         if self.return_train_score:
             x, y = Rows(self.x, task.train_rows).copy(), Rows(self.y, task.train_rows).copy()
-            batch_size = compiled_fit.evaluation_batch_size(fit.model, int(self.fit_options.get("batch_size") or 32))
+            asked = int(self.fit_options.get("batch_size") or 32)
+            batch_size = compiled_fit.evaluation_batch_size(fit.model, asked, programs.signature(fit.model))
             scores = fit.model.evaluate(x, y, batch_size=batch_size, verbose=0, return_dict=True)
             found["train_scores"] = {name: float(value) for name, value in scores.items()}
         path = self.model_file(task)
