@@ -152,6 +152,7 @@ def run_case(
     contenders: Sequence[str],
     *,
     repeats: int,
+    once: Sequence[str] = (),
     quick: bool = False,
     runner: Callable[..., Run],
     keep: Callable[[Report], object] = lambda report: None,
@@ -162,6 +163,7 @@ def run_case(
         case: One of `peers.WORKLOADS`.
         contenders: Who takes part, in this order. One that fails is left out from then on, and of the table.
         repeats: How often each runs.
+        once: Who runs in the first round only.
         quick: Whether to run a size that takes seconds.
         runner: What runs one contender.
         keep: What is given the report so far after each run, so that an interruption loses one run only.
@@ -175,7 +177,7 @@ def run_case(
     failures: dict[str, str] = {}
     report = _report(head, runs, failures)
     for repeat, contender in itertools.product(range(repeats), contenders):
-        if contender in failures:
+        if contender in failures or (repeat and contender in once):
             continue
         try:
             run = runner(contender, case, quick=quick)
@@ -404,6 +406,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"of {', '.join(everyone)} (default: all of the case)",
     )
+    parser.add_argument(
+        "--once",
+        nargs="+",
+        choices=everyone,
+        default=[],
+        metavar="NAME",
+        help="contenders that run once, whatever --repeats says: the slow ones",
+    )
     parser.add_argument("--quick", action="store_true", help="a size that takes seconds: it shows that all works")
     parser.add_argument(
         "--output",
@@ -435,7 +445,9 @@ def _run(case: str, contenders: Sequence[str], runner: Callable[..., Run], argum
     repeats = arguments.repeats or (1 if arguments.quick else REPEATS.get(case, DEFAULT_REPEATS))
     print(f"\n{case}: {repeats} x {', '.join(contenders)}", flush=True)
     keep = functools.partial(save, folder=arguments.output)
-    report = run_case(case, contenders, repeats=repeats, quick=arguments.quick, runner=runner, keep=keep)
+    report = run_case(
+        case, contenders, repeats=repeats, once=arguments.once, quick=arguments.quick, runner=runner, keep=keep
+    )
     print(f"\n{table_text(report)}\n\nSaved in {save(report, arguments.output)}", flush=True)
     return bool(report["failures"])
 

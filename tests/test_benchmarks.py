@@ -130,6 +130,9 @@ def test_a_case_is_interleaved_and_a_failing_contender_is_left_out(bench: Module
         scores = (0.5, float("nan")) if contender == "scikeras_n_jobs_1" else (0.5, 0.6)
         return a_run(contender, 1.0, scores=scores)
 
+    def never_fails(contender: str, case: str, *, quick: bool) -> dict[str, Any]:
+        return a_run(contender, 1.0, scores=(0.5, 0.6))
+
     kept: list[int] = []
     report = bench.run_case(
         "tutorial",
@@ -142,6 +145,10 @@ def test_a_case_is_interleaved_and_a_failing_contender_is_left_out(bench: Module
     first = ["tuner_app", "keras_tuner_loop", "scikeras_n_jobs_1", "scikeras_n_jobs_2"]
     assert asked == [*first, "tuner_app", "scikeras_n_jobs_2"]
     assert kept == [1, 1, 1, 2, 3, 4]
+    again = bench.run_case("digits", first[2:], repeats=3, once=["scikeras_n_jobs_2"], quick=True, runner=never_fails)
+    assert [run["contender"] for run in again["runs"]] == ["scikeras_n_jobs_1", "scikeras_n_jobs_2"] + [
+        "scikeras_n_jobs_1"
+    ] * 2
     assert [row["contender"] for row in report["table"]] == ["tuner_app", "scikeras_n_jobs_2"]
     assert "finite number" in report["failures"]["scikeras_n_jobs_1"]
     path = bench.save(report, tmp_path)

@@ -313,13 +313,13 @@ def test_the_least_recently_used_program_is_dropped() -> None:
     cache, specs = ProgramCache(limit=2), (tf.TensorSpec((None, 4)), None, None)
     options = {"batch_size": 8, "evaluation_batch_size": 8, "xla": False}
     models = [in_new_thread(lambda units=units: make(units=units)) for units in (2, 3, 4)]
-    first = cache.program(models[0], specs, **options)
-    cache.program(models[1], specs, **options)
-    assert cache.program(models[0], specs, **options) is first
-    cache.program(models[2], specs, **options)
-    assert cache.program(models[0], specs, **options) is first
+    first = cache.program(programs.signature(models[0]), specs, **options)
+    cache.program(programs.signature(models[1]), specs, **options)
+    assert cache.program(programs.signature(models[0]), specs, **options) is first
+    cache.program(programs.signature(models[2]), specs, **options)
+    assert cache.program(programs.signature(models[0]), specs, **options) is first
     assert cache.compiled == 3
-    cache.program(models[1], specs, **options)
+    cache.program(programs.signature(models[1]), specs, **options)
     assert cache.compiled == 4
 
 
