@@ -67,7 +67,7 @@ def test_a_signal_stops_the_search_and_the_next_run_continues(
     assert caught.value.signal_number == number
     assert isinstance(caught.value, KeyboardInterrupt)
     kept = list(tmp_path.glob("search/trial_*/fold_*.json"))
-    assert str(caught.value).startswith(f"Interrupted: {len(kept)} fits")
+    assert str(caught.value).startswith(f"Interrupted: {len(kept)} of ")
     whole_candidates = [
         folder for folder in (tmp_path / "search").iterdir() if len(list(folder.glob("fold_*.json"))) == 3
     ]
@@ -182,7 +182,7 @@ def test_a_fit_is_dropped_at_its_next_epoch(
 
     options = {"fold_fitter": None, "n_jobs": 1, "cv": 2, "compile_epochs": compile_epochs}
     tuner, callback = make_tuner(build, **options), Interrupt()
-    with pytest.raises(SearchInterrupted, match=f"{min(fit - 1, 4)} fits are done"):
+    with pytest.raises(SearchInterrupted, match=f"{min(fit - 1, 4)} of 4 fits are done"):
         tuner.search(*data, epochs=4, batch_size=8, callbacks=[callback])
     assert epochs == [0, 1]
     assert fits_running() == []
@@ -214,7 +214,7 @@ def test_a_command_says_what_is_done_and_how_to_go_on(tmp_path: pathlib.Path, nu
     *_, stopping, last = running.errors.splitlines()
     kept = len(list(tmp_path.glob("digits/trial_*/fold_*.json")))
     assert stopping.startswith("Stopping at the end of the running epochs. Press Ctrl-C again")
-    assert last.startswith(f"Interrupted: {kept} fits are done and kept in {tmp_path}")
+    assert last.startswith(f"Interrupted: {kept} of 18 fits are done and kept in {tmp_path}")
     assert last.endswith("Run the same command again (without --overwrite) to continue.")
     assert len(running.reported) == kept < 18
     assert (tmp_path / "digits" / "results.csv").read_text().count("\n") >= 1

@@ -515,7 +515,7 @@ class TestResuming:
 
         fitter = FakeFitter(before=stop)
         with pytest.raises(
-            SearchInterrupted, match=r"4 fits are done and kept in .*Run the same command again"
+            SearchInterrupted, match=r"4 of \d+ fits are done and kept in .*Run the same command again"
         ) as caught:
             make_tuner(GRID, fold_fitter=fitter, observers=[Stop()], n_jobs=1).search(*data)
         assert caught.value.signal_number == 15

@@ -92,7 +92,7 @@ class Progress(SearchObserver):
             self._tally.compare(candidate, self._plan.rule)
 
     def search_ended(self, candidates: Sequence[Candidate], *, table: Mapping[str, Any], interrupted: bool) -> None:
-        """Take the display away and write the summary, or how to go on after an interruption."""
+        """Take the display away and write the summary; after an interruption, the exception says how to go on."""
         self._stop_display()
         if self._plan is None:
             return
@@ -100,8 +100,6 @@ class Progress(SearchObserver):
         for line in self._tally.failure_lines(plan.rule):
             self._say(line, level=0, style="yellow")
         if interrupted:
-            done = f"{self._tally.done} of {self._tally.total} fits are done and kept in {plan.project.path}"
-            self._say(f"Interrupted: {done}. Run the same command again (without --overwrite) to continue.")
             return
         for line in short_summary(table, plan):
             self._say(line)

@@ -81,6 +81,7 @@ class Search:
         self.best: tuple[float, Candidate] | None = None
         self.early_refit: Refit | None = None
         self.asked_for = 0
+        self.planned_fits = 0
         self.exhausted = False
         self.handed_out = False
         self.trials: dict[str, Trial] = {}
@@ -103,7 +104,9 @@ class Search:
         tuner.on_search_begin()
         tuner.save()
         tuner.oracle.save()
-        self._tell("search_begun", self._plan())
+        plan = self._plan()
+        self.planned_fits = plan.n_candidates * plan.n_splits * plan.executions
+        self._tell("search_begun", plan)
         with self.stop.listening():
             try:
                 self._loop()
@@ -538,7 +541,7 @@ class Search:
         tuner.oracle.save()
         done = sum(len(records) for records in tuner.fold_results.values())
         raise SearchInterrupted(
-            f"Interrupted: {done} fits are done and kept in {tuner.project.path}. "
+            f"Interrupted: {done} of {max(done, self.planned_fits)} fits are done and kept in {tuner.project.path}. "
             "Run the same command again (without --overwrite) to continue.",
             self.stop.signal_number or 2,
         )
