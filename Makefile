@@ -40,7 +40,7 @@ format: $(VENV)/ready-to-test ## put format and imports right
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 
-bench: $(VENV)/ready-to-bench ## measure against scikit-learn with SciKeras and against Keras Tuner (over an hour; ARGS="digits")
+bench: $(VENV)/ready-to-bench ## measure against scikit-learn with SciKeras and against Keras Tuner (two hours; ARGS="digits")
 	@$(BIN)/python benchmarks/bench.py $(ARGS)
 
 bench-full: $(VENV)/ready-to-bench ## the tutorial's whole search, each contender once (over an hour)
