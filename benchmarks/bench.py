@@ -430,7 +430,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the cases, print their tables and save them; 1 when a contender failed."""
     parser = _parser()
     arguments = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that no contender is left behind
     cases = arguments.cases or [case for case in peers.WORKLOADS if case != "full"]
     chosen = {case: _chosen(parser, case, arguments.contenders) for case in cases}
     if arguments.repeats is not None and arguments.repeats < 1:
@@ -467,4 +466,5 @@ def _say(text: str) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that no contender is left behind
     sys.exit(main())
