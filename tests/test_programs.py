@@ -313,13 +313,14 @@ def test_the_least_recently_used_program_is_dropped() -> None:
     cache, specs = ProgramCache(limit=2), (tf.TensorSpec((None, 4)), None, None)
     options = {"batch_size": 8, "evaluation_batch_size": 8, "xla": False}
     models = [in_new_thread(lambda units=units: make(units=units)) for units in (2, 3, 4)]
-    first = cache.program(programs.signature(models[0]), specs, **options)
-    cache.program(programs.signature(models[1]), specs, **options)
-    assert cache.program(programs.signature(models[0]), specs, **options) is first
-    cache.program(programs.signature(models[2]), specs, **options)
-    assert cache.program(programs.signature(models[0]), specs, **options) is first
+    one, two, three = map(programs.signature, models)
+    first = cache.program(one, specs, **options)
+    cache.program(two, specs, **options)
+    assert cache.program(one, specs, **options) is first
+    cache.program(three, specs, **options)
+    assert cache.program(one, specs, **options) is first
     assert cache.compiled == 3
-    cache.program(programs.signature(models[1]), specs, **options)
+    cache.program(two, specs, **options)
     assert cache.compiled == 4
 
 

@@ -1,8 +1,8 @@
 """Runs fold tasks side by side, in threads, and gives back what came of them.
 
 Threads, because a compiled epoch releases Python's lock: one copy of the data, nothing is pickled, and
-hypermodels from a notebook or a lambda work. A thread serves many tasks, since starting one costs more than
-all other bookkeeping of a fold; what Keras keeps per thread is `training`'s to clean.
+hypermodels from a notebook or a lambda work. A thread serves many tasks, since starting one costs about as
+much as all other bookkeeping of a fold; what Keras keeps per thread is `training`'s to clean.
 """
 
 from __future__ import annotations

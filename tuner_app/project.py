@@ -217,7 +217,8 @@ def write_whole(path: pathlib.Path, content: str | bytes, *, durable: bool = Tru
     Args:
         path: The file. Its folder is made when absent.
         content: Text (UTF-8) or bytes.
-        durable: Whether to wait until the disk has it. Without, it outlives this process but not a power cut.
+        durable: Whether to wait until the disk has it. Without, it outlives this process, but a power cut may leave
+            the file empty or lose it.
 
     Raises:
         ProjectError: The disk is full or the folder cannot be written.
