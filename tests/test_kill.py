@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -263,9 +262,11 @@ def test_a_full_disk_is_one_line_and_the_journal_stays(
 def test_only_fits_that_take_longer_than_a_disk_wait_for_it(
     make_tuner: Callable[..., Any], data: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    clock = [0.0]
+
     class SometimesSlow(FakeFitter):
         def __call__(self, task: FoldTask) -> Any:
-            time.sleep(0.05 if task.fold == 1 else 0.0)
+            clock[0] += 0.021 if task.fold == 1 else 0.019
             return super().__call__(task)
 
     waited = {}
@@ -274,8 +275,9 @@ def test_only_fits_that_take_longer_than_a_disk_wait_for_it(
         waited[path.name, path.parent.name] = durable
         project.write_whole(path, content, durable=durable)
 
+    monkeypatch.setattr(search.time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(journal, "write_whole", write)
-    make_tuner(fold_fitter=SometimesSlow()).search(*data)
+    make_tuner(fold_fitter=SometimesSlow(), n_jobs=1).search(*data)
     assert {name for (name, _), durable in waited.items() if durable} == {"fold_1.json"}
     assert len(waited) == 9
 
