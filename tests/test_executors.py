@@ -30,15 +30,16 @@ def task(number: int) -> FoldTask:
 
 
 def run_all(executor: Executor, work: Callable[[FoldTask], Any], count: int) -> list[Any]:
-    """Keep `n_jobs` tasks running, as a search does."""
+    """Keep `n_jobs` tasks running, each a batch, as a search does."""
     waiting, running, outcomes = [task(number) for number in range(count)], 0, []
     while waiting or running:
         while waiting and running < executor.n_jobs:
-            executor.submit(work, waiting.pop(0))
+            executor.submit(lambda batch: work(*batch), [waiting.pop(0)])
             running += 1
         outcome = executor.wait(10.0)
         assert outcome is not None
-        outcomes.append(outcome)
+        [one], result, error = outcome
+        outcomes.append((one, result, error))
         running -= 1
     executor.close()
     return outcomes
@@ -72,7 +73,7 @@ class TestConformance:
 
     def test_submitting_does_not_wait_for_the_task(self, make: Callable[[], Executor]) -> None:
         executor, go = make(), threading.Event()
-        executor.submit(lambda one: go.wait(10.0), task(0))
+        executor.submit(lambda one: go.wait(10.0), [task(0)])
         assert executor.wait(0.01) is None
         go.set()
         outcome = executor.wait(10.0)
@@ -86,6 +87,13 @@ class TestConformance:
         outcomes = run_all(executor, lambda one: together.wait(), executor.n_jobs)
         assert [error for _, _, error in outcomes] == [None] * executor.n_jobs
 
+    def test_a_batch_is_handed_to_one_thread_and_comes_back_whole(self, make: Callable[[], Executor]) -> None:
+        executor, batch = make(), [task(number) for number in range(6)]
+        executor.submit(lambda given: [one.fold for one in given], batch)
+        outcome = executor.wait(10.0)
+        executor.close()
+        assert outcome == (batch, list(range(6)), None)
+
     def test_no_more_threads_than_jobs_serve_all_tasks_and_end_when_it_is_closed(
         self, make: Callable[[], Executor]
     ) -> None:
@@ -98,7 +106,7 @@ class TestConformance:
 
     def test_closing_lets_what_was_submitted_end(self, make: Callable[[], Executor]) -> None:
         executor, go = make(), threading.Event()
-        executor.submit(lambda one: go.wait(10.0), task(0))
+        executor.submit(lambda one: go.wait(10.0), [task(0)])
         executor.close()
         go.set()
         assert executor.wait(10.0) is not None
@@ -118,7 +126,7 @@ def test_other_counts_are_refused(n_jobs: Any) -> None:
 
 def test_a_running_task_does_not_keep_the_process_alive() -> None:
     executor = ThreadExecutor(1)
-    executor.submit(lambda one: (threading.current_thread().daemon, threading.current_thread().name), task(0))
+    executor.submit(lambda one: (threading.current_thread().daemon, threading.current_thread().name), [task(0)])
     outcome = executor.wait(10.0)
     executor.close()
     assert outcome is not None

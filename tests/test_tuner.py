@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import math
+import signal
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,14 @@ import numpy as np
 import pytest
 from conftest import FakeFitter, record, space_of, weigh
 from keras_tuner.engine.trial import TrialStatus
+from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, StratifiedKFold
 
+from tuner_app import search
 from tuner_app.errors import DataError, InputError, ProjectError, SearchError, SearchInterrupted
+from tuner_app.executors import ThreadExecutor
 from tuner_app.folds import FoldTask
+from tuner_app.interrupts import StopRequest
 from tuner_app.observers import SearchObserver, SearchPlan
 from tuner_app.results import Candidate, FoldResult
 from tuner_app.training import FoldStopped
@@ -387,6 +393,78 @@ class TestObservers:
         assert len(tuner.project.results_file.read_text().splitlines()) == 4
 
 
+class TestBatches:
+    """Fits that take less time than to hand them over are handed over together."""
+
+    @pytest.fixture(name="sizes")
+    def sizes_fixture(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+        """Makes every fit but the first count as short; the sizes of the batches so far."""
+        sizes: list[int] = []
+        submit = ThreadExecutor.submit
+
+        def counting(executor: ThreadExecutor, work: Any, batch: Sequence[FoldTask]) -> None:
+            sizes.append(len(batch))
+            submit(executor, work, batch)
+
+        monkeypatch.setattr(search, "_HAND_OVER_SECONDS", math.inf)
+        monkeypatch.setattr(ThreadExecutor, "submit", counting)
+        return sizes
+
+    @pytest.mark.parametrize("n_jobs", [1, 2])
+    def test_they_change_no_number(
+        self, make_tuner: Make, data: Data, sizes: list[int], monkeypatch: pytest.MonkeyPatch, n_jobs: int
+    ) -> None:
+        batched = make_tuner({"a": list(range(40))}, n_jobs=n_jobs)
+        batched.search(*data)
+        assert sizes[n_jobs:] == [32, 32, 32, 24 - n_jobs]
+        monkeypatch.setattr(search, "_HAND_OVER_SECONDS", 0.0)
+        sizes.clear()
+        single = make_tuner({"a": list(range(40))}, n_jobs=n_jobs, project_name="single")
+        single.search(*data)
+        assert sizes == [1] * 120
+        assert by_value(batched) == by_value(single)
+
+    def test_a_failure_is_looked_at_before_the_next_fit(self, make_tuner: Make, data: Data, sizes: list[int]) -> None:
+        fitter = FakeFitter(divide)
+        with pytest.raises(SearchError, match="error_score is 'raise'"):
+            make_tuner({"a": [4, 0, 8]}, fold_fitter=fitter, error_score="raise", n_jobs=1).search(*data)
+        assert [task.values["a"] for task in fitter.tasks].index(0) == len(fitter.tasks) - 1
+        assert sizes == [1, 8]
+
+    def test_behind_a_failure_the_others_are_done_once(self, make_tuner: Make, data: Data, sizes: list[int]) -> None:
+        fitter = FakeFitter(divide)
+        tuner = make_tuner({"a": [4, 0, 8]}, fold_fitter=fitter, n_jobs=1)
+        with pytest.warns(FitFailedWarning, match="3 fits failed out of a total of 9"):
+            tuner.search(*data)
+        assert sorted(fitter.keys) == [(f"000{trial}", fold, 0) for trial in range(3) for fold in range(3)]
+        assert sizes[0] == 1 < sizes[1]
+
+    def test_what_a_crash_leaves_behind_it_is_kept(self, make_tuner: Make, data: Data, sizes: list[int]) -> None:
+        with pytest.raises(CrashError):
+            make_tuner(GRID, fold_fitter=FakeFitter(before=crash_after(7)), n_jobs=1).search(*data)
+        assert sizes == [1, 17]
+        rest = FakeFitter()
+        make_tuner(GRID, fold_fitter=rest, n_jobs=1).search(*data)
+        assert len(rest.tasks) == 11
+
+    def test_a_request_to_stop_is_heard_within_one(self, make_tuner: Make, data: Data, sizes: list[int]) -> None:
+        def stop(task: FoldTask) -> None:
+            if len(fitter.tasks) == 6:
+                signal.raise_signal(signal.SIGTERM)
+                deadline = time.monotonic() + 10
+                while not handled and time.monotonic() < deadline:
+                    time.sleep(0.001)
+
+        handled: list[int] = []
+        handle = StopRequest.ask
+        fitter = FakeFitter(before=stop)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(StopRequest, "ask", lambda request, number=2: (handle(request, number), handled.append(1)))
+            with pytest.raises(SearchInterrupted, match=r"^Interrupted: 6 of 18 fits are done"):
+                make_tuner(GRID, fold_fitter=fitter, n_jobs=1).search(*data)
+        assert len(fitter.tasks) == 6
+
+
 class TestSameNumbers:
     def test_the_number_of_jobs_changes_nothing(self, make_tuner: Make, data: Data) -> None:
         found = []
@@ -507,8 +585,6 @@ class TestResuming:
             ended = 0
 
             def fold_ended(self, result: FoldResult) -> None:
-                import signal
-
                 self.ended += 1
                 if self.ended == 4:
                     signal.raise_signal(signal.SIGTERM)

@@ -2,7 +2,8 @@
 
 Threads, because a compiled epoch releases Python's lock: one copy of the data, nothing is pickled, and
 hypermodels from a notebook or a lambda work. A thread serves many tasks, since starting one costs about as
-much as all other bookkeeping of a fold; what Keras keeps per thread is `training`'s to clean.
+much as all other bookkeeping of a fold; what Keras keeps per thread is `training`'s to clean. Tasks come in
+batches, of one nearly always: to wake a thread and be woken by it takes longer than a fit that does nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import abc
 import os
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from tuner_app.errors import InputError
@@ -19,26 +20,27 @@ from tuner_app.folds import FoldTask
 
 _IDLE = "waits for a fold"
 
-Work = Callable[[FoldTask], Any]
-Outcome = tuple[FoldTask, Any, BaseException | None]
+Batch = Sequence[FoldTask]
+Work = Callable[[Batch], Any]
+Outcome = tuple[Batch, Any, BaseException | None]
 
 
 class Executor(abc.ABC):
-    """Runs tasks; the search submits them and waits for outcomes, in any order.
+    """Runs batches of tasks; the search submits them and waits for outcomes, in any order.
 
     Attributes:
-        n_jobs: How many tasks run side by side.
+        n_jobs: How many batches run side by side.
     """
 
     n_jobs: int
 
     @abc.abstractmethod
-    def submit(self, work: Work, task: FoldTask) -> None:
-        """Start a task. The caller keeps at most `n_jobs` running."""
+    def submit(self, work: Work, batch: Batch) -> None:
+        """Start a batch of at least one task. The caller keeps at most `n_jobs` batches running."""
 
     @abc.abstractmethod
     def wait(self, seconds: float) -> Outcome | None:
-        """Wait for any running task: the task, its result, and the exception that it ended with (or None).
+        """Wait for any running batch: the batch, what came of it, and the exception that it ended with (or None).
 
         Args:
             seconds: After which None is the answer.
@@ -46,14 +48,14 @@ class Executor(abc.ABC):
 
     @abc.abstractmethod
     def close(self) -> None:
-        """No more tasks will come: what serves them ends, each after the task that it is at. Does not wait."""
+        """No more batches will come: what serves them ends, each after the batch that it is at. Does not wait."""
 
 
 class ThreadExecutor(Executor):
     """One thread a job; threads start when they are needed first.
 
     Args:
-        n_jobs: How many tasks run side by side; None or -1 is the number of cores.
+        n_jobs: How many batches run side by side; None or -1 is the number of cores.
 
     Raises:
         InputError: `n_jobs` is 0, below -1, or no whole number.
@@ -61,50 +63,50 @@ class ThreadExecutor(Executor):
 
     def __init__(self, n_jobs: int | None = None) -> None:
         self.n_jobs = count_jobs(n_jobs)
-        self._tasks: queue.SimpleQueue[tuple[Work, FoldTask] | None] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[tuple[Work, Batch] | None] = queue.SimpleQueue()
         self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
         self._threads = 0
 
-    def submit(self, work: Work, task: FoldTask) -> None:
-        """Start a task in a thread that dies with the process."""
-        self._tasks.put((work, task))
+    def submit(self, work: Work, batch: Batch) -> None:
+        """Start a batch in a thread that dies with the process."""
+        self._batches.put((work, batch))
         if self._threads < self.n_jobs:
             self._threads += 1
             threading.Thread(target=self._serve, name=_IDLE, daemon=True).start()
 
     def wait(self, seconds: float) -> Outcome | None:
-        """Wait for any running task, at most so many seconds."""
+        """Wait for any running batch, at most so many seconds."""
         try:
             return self._outcomes.get(timeout=seconds)
         except queue.Empty:
             return None
 
     def close(self) -> None:
-        """End the threads, each after the task that it is at."""
+        """End the threads, each after the batch that it is at."""
         for _ in range(self._threads):
-            self._tasks.put(None)
+            self._batches.put(None)
         self._threads = 0
 
     def _serve(self) -> None:
-        while (given := self._tasks.get()) is not None:
+        while (given := self._batches.get()) is not None:
             self._run(*given)
             del given
 
-    def _run(self, work: Work, task: FoldTask) -> None:
+    def _run(self, work: Work, batch: Batch) -> None:
         thread = threading.current_thread()
-        thread.name = f"trial {task.trial_id} fold {task.fold}"
+        thread.name = f"trial {batch[0].trial_id} fold {batch[0].fold}"
         result, failure = None, None
         try:
-            result = work(task)
+            result = work(batch)
         except BaseException as error:  # handed over to the waiting thread, whatever it is
             failure = error
         thread.name = _IDLE
-        self._outcomes.put((task, result, failure))
+        self._outcomes.put((batch, result, failure))
         del result, failure  # the exception's traceback knows this frame: a circle that would keep the model alive
 
 
 def count_jobs(n_jobs: int | None) -> int:
-    """The number of tasks side by side that `n_jobs` means on this machine.
+    """The number of fits side by side that `n_jobs` means on this machine.
 
     Raises:
         InputError: `n_jobs` is 0, below -1, or no whole number.

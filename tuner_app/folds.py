@@ -20,6 +20,8 @@ from tuner_app.errors import DataError, InputError
 
 Index = npt.NDArray[np.intp]
 
+_JSON = json.JSONEncoder(default=str)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Rows:
@@ -203,7 +205,7 @@ def fit_seed(search_seed: int, values: Mapping[str, Any], fold: int, execution: 
     Returns:
         A number from 0 to 2**31 - 1.
     """
-    key = json.dumps([search_seed, sorted(values.items()), fold, execution, attempt], default=str)
+    key = _JSON.encode([search_seed, sorted(values.items()), fold, execution, attempt])
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") >> 1
 
 

@@ -22,6 +22,7 @@ from tuner_app.results import Candidate, FoldResult, ScoreRule
 
 logger = logging.getLogger(__name__)
 
+_JSON = json.JSONEncoder(allow_nan=False)
 _FIELDS = {field.name for field in dataclasses.fields(FoldResult)}
 _NUMBERS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
@@ -37,8 +38,13 @@ def encode(result: FoldResult, search_id: str) -> str:
         result: The finished fit.
         search_id: What ties it to its search (`search.json` holds the same).
     """
-    record = _pack(vars(result))
-    return json.dumps({"search_id": search_id, "checksum": digest(record), "record": record}, allow_nan=False) + "\n"
+    record = vars(result)
+    try:
+        text = _JSON.encode(record)
+    except ValueError:  # NaN or infinity
+        record = _pack(record)
+        text = _JSON.encode(record)
+    return f'{{"search_id": {json.dumps(search_id)}, "checksum": "{digest(record)}", "record": {text}}}\n'
 
 
 def decode(text: str, search_id: str | None = None) -> FoldResult:

@@ -23,6 +23,7 @@ import filelock
 from tuner_app.errors import InputError, ProjectError
 
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\- ]{0,99}")
 # The files that become another by a last rename: of `write_whole`, `oracle` and `predictor`.
 _LEFTOVER = re.compile(r"\..+\.new|\..+\.\d+\.keras")
@@ -94,11 +95,11 @@ class Project:
 
     def trial_folder(self, trial_id: str) -> pathlib.Path:
         """Everything of one candidate."""
-        return self.path / f"trial_{trial_id}"
+        return self.path / _trial_name(trial_id)
 
     def fold_file(self, trial_id: str, fold: int, execution: int = 0) -> pathlib.Path:
         """The journal's record of one finished fold."""
-        return self.trial_folder(trial_id) / f"{_fold_stem(fold, execution)}.json"
+        return self.path.joinpath(_trial_name(trial_id), f"{_fold_stem(fold, execution)}.json")
 
     def fold_folder(self, trial_id: str, fold: int, execution: int = 0) -> pathlib.Path:
         """TensorBoard's run of one fold: `train/` and `validation/` lie in it."""
@@ -230,14 +231,15 @@ def write_whole(path: pathlib.Path, content: str | bytes, *, durable: bool = Tru
         try:
             descriptor = os.open(temporary, _NEW_FILE, 0o666)
         except FileNotFoundError:
-            os.makedirs(folder, exist_ok=True)
+            _make_folder(folder)
             descriptor = os.open(temporary, _NEW_FILE, 0o666)
         try:
-            with open(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
+            try:
+                _write_all(descriptor, data)
                 if durable:
                     os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
             os.replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -245,6 +247,19 @@ def write_whole(path: pathlib.Path, content: str | bytes, *, durable: bool = Tru
             raise
     except OSError as error:
         raise ProjectError(cannot_write(path, error)) from error
+
+
+def _make_folder(folder: str) -> None:
+    try:
+        os.mkdir(folder)
+    except OSError:  # its parent is not there, or another thread was faster
+        os.makedirs(folder, exist_ok=True)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """Without a file object, which costs more than a small file itself."""
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
@@ -273,8 +288,7 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
 
 def digest(content: Any) -> str:
     """A short fingerprint of JSON content: 32 hexadecimal digits of SHA-256."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(_CANONICAL.encode(content).encode()).hexdigest()[:32]
 
 
 def describe_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -310,6 +324,10 @@ def cannot_write(path: pathlib.Path, error: OSError) -> str:
 
 def _is_leftover(path: pathlib.Path) -> bool:
     return _LEFTOVER.fullmatch(path.name) is not None and path.is_file()
+
+
+def _trial_name(trial_id: str) -> str:
+    return f"trial_{trial_id}"
 
 
 def _fold_stem(fold: int, execution: int) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 
 from tuner_app import predictor
 from tuner_app.errors import ProjectError, SearchError, TunerAppError
-from tuner_app.executors import Outcome, ThreadExecutor
+from tuner_app.executors import Batch, Outcome, ThreadExecutor
 from tuner_app.folds import FoldTask, arrays_in
 from tuner_app.results import Candidate
 from tuner_app.training import FoldFitter, StopAfter
@@ -58,7 +58,7 @@ class Refit:
             train_rows=np.arange(rows),
             validation_rows=None,
         )
-        self._executor.submit(self._fit, task)
+        self._executor.submit(self._fit, [task])
         self._executor.close()
 
     @property
@@ -88,7 +88,8 @@ class Refit:
             raise error
         return model
 
-    def _fit(self, task: FoldTask) -> keras.Model:
+    def _fit(self, batch: Batch) -> keras.Model:
+        [task] = batch
         began = time.perf_counter()
         model = self._fitter.fit(task, callbacks=[self._last_epoch])
         self.seconds = time.perf_counter() - began

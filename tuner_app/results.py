@@ -136,7 +136,10 @@ class ScoreRule:
         Raises:
             InputError: A metric is missing.
         """
-        return sum(self.signed(metrics, name, direction) for name, direction in self.objectives)
+        total = 0.0
+        for name, direction in self.objectives:
+            total += self.signed(metrics, name, direction)
+        return total
 
     def signed(self, metrics: Mapping[str, float], name: str, direction: str) -> float:
         """One metric in the direction "higher is better"."""

@@ -19,7 +19,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import keras_tuner
@@ -29,7 +29,7 @@ from sklearn.exceptions import FitFailedWarning
 
 from tuner_app import folds, inputs, journal, programs, results
 from tuner_app.errors import InputError, ProjectError, SearchError, SearchInterrupted
-from tuner_app.executors import Executor, ThreadExecutor
+from tuner_app.executors import Batch, Executor, Outcome, ThreadExecutor
 from tuner_app.folds import FoldTask
 from tuner_app.interrupts import StopRequest
 from tuner_app.observers import SearchObserver, SearchPlan
@@ -50,10 +50,22 @@ logger = logging.getLogger(__name__)
 # Candidates that are handed out before their predecessors ended; bounds the bookkeeping of huge grids.
 _WINDOW = 256
 _POLL_SECONDS = 0.2
+# Two threads wake each other and are back within this time; fits that take less come in batches.
+_HAND_OVER_SECONDS = 0.0005
+_BATCH = 32
 # What a disk may take to confirm a small file.
 _DURABLE_SECONDS = 0.02
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _HOOKS = ("on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end")
+
+
+class _Done(NamedTuple):
+    """A fit that is over and on disk."""
+
+    task: FoldTask
+    record: FoldResult
+    hyperparameters: Any
+    seconds: float
 
 
 class Search:
@@ -78,6 +90,7 @@ class Search:
         self.stop = StopRequest()
         self.schedule = Schedule()
         self.running = 0
+        self.slowest_fit = math.inf
         self.best: tuple[float, Candidate] | None = None
         self.early_refit: Refit | None = None
         self.asked_for = 0
@@ -135,7 +148,7 @@ class Search:
                 self._refill()
                 self._refit_early()
                 while len(self.schedule) and self.running < self._free_jobs():
-                    self._start(self.schedule.next())
+                    self._start()
             if not self.running:
                 if self.stop:
                     self._interrupted()
@@ -193,33 +206,58 @@ class Search:
         }
         return {name: value for name, value in values.items() if name not in defaults or value != defaults[name]}
 
-    def _start(self, task: FoldTask) -> None:
+    def _start(self) -> None:
+        batch = [self.schedule.next() for _ in range(min(self._batch_size(), len(self.schedule)))]
         self.running += 1
-        self._tell("fold_begun", task.trial_id, task.values, task.fold, task.execution)
-        self.executor.submit(self._fit_and_keep, task)
+        for task in batch:
+            self._tell("fold_begun", task.trial_id, task.values, task.fold, task.execution)
+        self.executor.submit(self._fit_batch, batch)
 
-    def _fit_and_keep(self, task: FoldTask) -> tuple[FoldResult, Any]:
-        """In the fit's own thread: the record is on disk before the search hears of it.
+    def _batch_size(self) -> int:
+        """How many fits a thread is given at once: more than one only where handing over takes longer than a fit."""
+        return _BATCH if self.slowest_fit < _HAND_OVER_SECONDS else 1
+
+    def _fit_batch(self, batch: Batch) -> tuple[list[_Done], BaseException | None]:
+        """In the fits' own thread: one after another. A failed fit is the last one, since it may end the search."""
+        done: list[_Done] = []
+        try:
+            for task in batch:
+                self._check()
+                done.append(self._fit_and_keep(task))
+                if done[-1].record.error is not None:
+                    break
+        except BaseException as error:  # handed over to the search with what was done before it
+            return done, error
+        return done, None
+
+    def _fit_and_keep(self, task: FoldTask) -> _Done:
+        """The record is on disk before the search hears of it.
 
         A fit that is over before a disk could confirm its record is not worth the wait: a power cut (nothing less)
         may cost it, and it is done again.
         """
         began = time.perf_counter()
         returned = self.fitter(task)
+        seconds = time.perf_counter() - began
         record, hyperparameters = returned if isinstance(returned, tuple) else (returned, None)
-        self.journal.write(record, durable=time.perf_counter() - began >= _DURABLE_SECONDS)
-        return record, hyperparameters
+        self.journal.write(record, durable=seconds >= _DURABLE_SECONDS)
+        return _Done(task, record, hyperparameters, seconds)
 
-    def _take(self, outcome: Any) -> None:
+    def _take(self, outcome: Outcome | None) -> None:
         if outcome is None:
             return
-        task, returned, error = outcome
+        batch, (done, error), _ = outcome
         self.running -= 1
-        if isinstance(error, FoldStopped):
-            return
-        if error is not None:
+        self.slowest_fit = max((fit.seconds for fit in done), default=math.inf)
+        for fit in done:
+            self._take_record(fit.task, fit.record, fit.hyperparameters)
+        if error is None:
+            for task in batch[len(done) :]:
+                self.schedule.add(task)
+        elif not isinstance(error, FoldStopped):
             raise error
-        record, hyperparameters = returned
+
+    def _take_record(self, task: FoldTask, record: FoldResult, hyperparameters: Any) -> None:
         self.schedule.learn(task, record.fit_seconds + record.score_seconds)
         self.tuner.fold_results.setdefault(task.trial_id, []).append(record)
         if hyperparameters is not None:
@@ -271,16 +309,16 @@ class Search:
             self.early_refit = self._refitting(candidate)
 
     def _free_jobs(self) -> int:
-        """How many folds may run beside an early refit."""
+        """How many batches may run: beside an early refit one less; of short fits one, they want Python's lock only."""
+        if self._batch_size() > 1:
+            return 1
         return self.executor.n_jobs - bool(self.early_refit is not None and self.early_refit.running)
 
     def _report_trial(self, trial: Trial, candidate: Candidate) -> None:
         """Tell Keras Tuner's trial what came of it."""
         tuner = self.tuner
-        fold_metrics = tuner.rule.fold_metrics(candidate.folds)
-        metrics = [found for found in fold_metrics if found is not None]
-        scores = tuner.rule.scores(fold_metrics)
-        score = sum(scores) / len(scores)
+        metrics = [found for found in tuner.rule.fold_metrics(candidate.folds) if found is not None]
+        score = mean_and_std(candidate, tuner.rule)[0]
         if not metrics or math.isnan(score):
             trial.status = TrialStatus.FAILED
             trial.message = candidate.errors[0] if candidate.errors else "The score is not a finite number."
