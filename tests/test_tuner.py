@@ -340,6 +340,29 @@ class TestKerasTunersSurface:
         assert (events[0], events[-1]) == ("search begins", "search ends")
         assert sorted(events[1:-1]) == ["0000 begins", "0000 ends", "0001 begins", "0001 ends"]
 
+    def test_a_hook_may_change_the_model_before_its_first_step(self, make_tuner: Make, data: Data) -> None:
+        class Freezing(GridSearchCV):
+            def on_epoch_begin(self, trial: Any, model: keras.Model, epoch: int, logs: Any = None) -> None:
+                model.layers[0].trainable = False
+
+        def two_layers(hp: Any) -> keras.Model:
+            layers = [keras.layers.Dense(4, activation="relu"), keras.layers.Dense(2, activation="softmax")]
+            model = keras.Sequential([keras.Input((3,)), *layers])
+            model.compile("sgd", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+            return model
+
+        found = {}
+        for name, options in {
+            "compiled": {"cls": Freezing},
+            "keras": {"cls": Freezing, "compile_epochs": False},
+            "unfrozen": {},
+        }.items():
+            tuner = make_tuner(two_layers, fold_fitter=None, refit=False, project_name=name, **options)
+            tuner.search(*data, epochs=2, batch_size=8)
+            found[name] = np.array([[fold["loss"] for fold in folds] for folds in tuner.histories_])
+        np.testing.assert_allclose(found["compiled"], found["keras"], rtol=1e-5)
+        assert np.abs(found["compiled"] - found["unfrozen"]).max() > 1e-4
+
     def test_more_models_than_were_kept_need_a_search(self, make_tuner: Make, data: Data) -> None:
         tuner = make_tuner()
         tuner.search(*data)
