@@ -1,7 +1,8 @@
 """TensorFlow's threads and GPUs: set once, before TensorFlow starts its own, and recorded.
 
 Results may change, in the last digits, with the number of threads that one operation uses (intra-op). So the number is
-part of the recipe of a search: one, whatever `n_jobs` is, since the cores are kept busy by fits that run side by side.
+part of the recipe of a search: one, whatever `n_jobs` is, since the cores are kept busy by fits that run side by side
+(measured by `benchmarks/threads.py`).
 """
 
 from __future__ import annotations
