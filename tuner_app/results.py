@@ -181,12 +181,8 @@ class ScoreRule:
             folds: The fits of one candidate.
             objective: Which objective; None for their sum.
         """
-        return self.scores(self.fold_metrics(folds), objective)
-
-    def scores(self, fold_metrics: Sequence[Mapping[str, float] | None], objective: int | None = None) -> list[float]:
-        """The same from what `fold_metrics` gave."""
         scores = []
-        for metrics in fold_metrics:
+        for metrics in self.fold_metrics(folds):
             if metrics is None:
                 scores.append(self.error_score)
             elif objective is None:
