@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 _JSON = json.JSONEncoder(allow_nan=False)
 _FIELDS = {field.name for field in dataclasses.fields(FoldResult)}
+# Fields that records of the first version do not have; such a record has their defaults.
+_ADDED_FIELDS: frozenset[str] = frozenset()
 _NUMBERS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -67,9 +69,9 @@ def decode(text: str, search_id: str | None = None) -> FoldResult:
         raise DamagedRecordError("its content does not fit its checksum")
     if search_id is not None and owner != search_id:
         raise DamagedRecordError("it belongs to another search")
-    if set(record) != _FIELDS:
+    if not _FIELDS - _ADDED_FIELDS <= set(record) <= _FIELDS:
         raise DamagedRecordError(f"its fields are {sorted(record)}, not {sorted(_FIELDS)}")
-    wrong = [name for name, is_valid in _CHECKS.items() if not is_valid(record[name])]
+    wrong = [name for name, is_valid in _CHECKS.items() if name in record and not is_valid(record[name])]
     if wrong:
         raise DamagedRecordError(f"its field {wrong[0]} holds {str(record[wrong[0]])[:60]}")
     return FoldResult(**_unpack(record))
