@@ -188,6 +188,7 @@ BAD_MANIFESTS = [
     _case("data as text", _with(data="digits"), r"'data' must be an object"),
     _case("source as a number", _with(data={"source": 3}), r"'data' must be an object whose source and target"),
     _case("no folds", _with(n_splits=0), r"'n_splits' must be a positive whole number"),
+    _case("text as logits", _with(logits="yes"), r"'logits' must be true or false, but is 'yes'"),
     _case("other checksum", _with(model_sha256="0" * 64), r"has another checksum: it was changed or damaged"),
     _case("not JSON", "{", r"cannot be read as JSON"),
     _case("a list", "[]", r"must hold a JSON object, not a list"),

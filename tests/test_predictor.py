@@ -136,6 +136,12 @@ class TestLoading:
             load_predictor(project)
         assert "\n" not in str(caught.value)
 
+    def test_a_manifest_of_the_first_version_has_the_defaults_of_what_it_lacks(self, project):
+        content = json.loads(project.manifest_file.read_text())
+        added = {"logits"}
+        project.manifest_file.write_text(json.dumps({k: v for k, v in content.items() if k not in added}))
+        assert not load_predictor(project).manifest.logits
+
     @pytest.mark.parametrize(("content", "message"), FOREIGN_MODELS)
     def test_foreign_models(self, project, content, message):
         put_model(project, content)

@@ -47,6 +47,7 @@ class Manifest:
         created: When, in ISO 8601.
         search_id: The search that the model comes from (`search.json` holds the same).
         refit_seconds: How long the training took.
+        logits: Whether the model's outputs are logits (its loss says `from_logits=True`), no probabilities.
     """
 
     hyperparameters: dict[str, Any]
@@ -66,6 +67,7 @@ class Manifest:
     created: str
     search_id: str = ""
     refit_seconds: float = 0.0
+    logits: bool = False
 
     @property
     def source(self) -> str | None:
@@ -321,6 +323,8 @@ def _read_manifest(project: Project) -> tuple[Manifest, str]:
     content = read_json(project.manifest_file)
     for name, (kind, is_valid) in _FIELDS.items():
         if name not in content:
+            if name in _ADDED_FIELDS:
+                continue
             raise ProjectError(f"{project.manifest_file} must have the field {name!r}, but lacks it. {_AGAIN}")
         if not is_valid(content[name]):
             value = repr(content[name])
@@ -331,7 +335,7 @@ def _read_manifest(project: Project) -> tuple[Manifest, str]:
         raise ProjectError(
             f"{project.manifest_file} must name each of the {width} features, but it names {len(names)}. {_AGAIN}"
         )
-    fields = {field.name: content[field.name] for field in dataclasses.fields(Manifest)}
+    fields = {name: content[name] for name in _FIELDS if name in content and name != "model_sha256"}
     return Manifest(**fields), content["model_sha256"]
 
 
@@ -395,7 +399,10 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "search_id": ("text", _is_text),
     "refit_seconds": ("a number", _is_number),
     "model_sha256": ("text", _is_text),
+    "logits": ("true or false", _is_truth),
 }
+# Fields that manifests of the first version do not have; such a manifest has their defaults.
+_ADDED_FIELDS: frozenset[str] = frozenset({"logits"})
 
 
 def _plain(value: Any) -> Any:
