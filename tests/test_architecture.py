@@ -23,7 +23,7 @@ LAYERS = (
     {"journal", "schedule", "executors", "observers", "programs", "inputs"},
     {"results_file", "oracle", "compiled_fit", "predictor", "figures"},
     {"training", "progress", "pictures"},
-    {"tensorboard_logs", "refit"},
+    {"tensorboard_logs", "refit", "probe"},
     {"search"},
     {"tuner", "report"},
     {"tune", "predict"},

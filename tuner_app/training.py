@@ -216,15 +216,8 @@ class _Fit:
         )
 
     def begin(self) -> None:
-        """Build the model from the seed; the process's own random numbers are put back afterwards."""
-        with programs.build_lock:
-            python_state, numpy_state = random.getstate(), np.random.get_state()
-            try:
-                _seed_everything(self._seed)
-                self.model = self.fitter.build(self.hyperparameters)
-            finally:
-                random.setstate(python_state)
-                np.random.set_state(numpy_state)
+        """Build the model from the seed."""
+        self.model = build_seeded(self.fitter.build, self.hyperparameters, self._seed)
         compiled_fit.attach(self.model, self.context)
 
     def train(self) -> Any:
@@ -303,6 +296,26 @@ class StopAfter(keras.callbacks.Callback):
         """Stop once the epoch is the last one wanted."""
         if epoch + 1 >= self.epochs:
             self.model.stop_training = True
+
+
+def build_seeded(
+    build: Callable[[Any], keras.Model], hyperparameters: keras_tuner.HyperParameters, seed: int
+) -> keras.Model:
+    """Build a model from a seed; the process's own random numbers are put back afterwards.
+
+    Args:
+        build: Builds a model from hyperparameters.
+        hyperparameters: The values.
+        seed: Decides the initial weights.
+    """
+    with programs.build_lock:
+        python_state, numpy_state = random.getstate(), np.random.get_state()
+        try:
+            _seed_everything(seed)
+            return build(hyperparameters)
+        finally:
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)
 
 
 def _save_whole(model: keras.Model, path: pathlib.Path) -> None:

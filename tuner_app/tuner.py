@@ -20,7 +20,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial
 
-from tuner_app import devices, inputs, predictor
+from tuner_app import devices, inputs, predictor, probe
 from tuner_app.errors import InputError, ProjectError
 from tuner_app.executors import count_jobs
 from tuner_app.folds import FoldTask
@@ -178,6 +178,8 @@ class GridSearchCV(keras_tuner.GridSearch):
         verbose = fit_options.pop("verbose", self.verbose)
         inputs.check_fit_options(fit_options)
         data = inputs.check_data(x, y, groups=groups, sample_weight=sample_weight)
+        looked_at = self._look_at_a_model(data.x)
+        self._model_facts = None if looked_at is None else looked_at.facts
         self.classes_ = data.classes
         search = Search(self, data, fit_options=fit_options, verbosity=1 if verbose == "auto" else int(verbose))
         self.n_splits_ = len(search.splits)
@@ -263,6 +265,7 @@ class GridSearchCV(keras_tuner.GridSearch):
     refit_candidate: Callable[[Candidate], keras.Model] | None = None
     n_splits_: int = 0
     _is_marked = False
+    _model_facts: probe.ModelFacts | None = None
 
     def reload(self) -> None:
         """Read the trials of an earlier run. The space is declared anew first, so that a changed one can be told."""
@@ -281,6 +284,12 @@ class GridSearchCV(keras_tuner.GridSearch):
         raise NotImplementedError("GridSearchCV fits folds, not trials. Call search().")
 
     # Inside ----------------------------------------------------------------------------------------------------------
+
+    def _look_at_a_model(self, x: Any) -> probe.Probe | None:
+        """A model of the default hyperparameters and what it tells; None where `fold_fitter` needs none."""
+        if self.fold_fitter is not None:
+            return None
+        return probe.probe_model(self._build, self.oracle.get_space(), x, seed=self.oracle.seed)
 
     @contextlib.contextmanager
     def _overwriting(self, overwrite: bool) -> Iterator[None]:

@@ -1,0 +1,205 @@
+"""One model built before the first fold, to learn what the fits will be like.
+
+Owns what can be known of a hypermodel's models without training one: their outputs, losses, inputs. The model is built
+as a fit builds it, from the default hyperparameters, and thrown away. What a build raises is for the fits to tell.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import keras
+import keras_tuner
+from keras.src.backend.common import global_state
+
+from tuner_app import training
+from tuner_app.folds import map_arrays
+
+logger = logging.getLogger(__name__)
+
+_KERAS = "keras"
+# Layers that only give an output another form or precision: what it means is said by the layer before.
+_FORM_ONLY = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Identity)
+
+
+@dataclasses.dataclass(frozen=True)
+class OutputFacts:
+    """One output of a model.
+
+    Attributes:
+        shape: Its shape without the batch axis, `(10,)` for ten numbers a row; None where an axis is open.
+        loss: Keras's name of the function that its loss computes, such as `"sparse_categorical_crossentropy"`,
+            whatever form it was given in (`"mse"`, a class, a function); None where it has none or is not Keras's own.
+        from_logits: Whether its loss takes logits.
+        activation: The name of the function that makes it, such as `"softmax"` or `"linear"`; None where unknown.
+    """
+
+    shape: tuple[int | None, ...]
+    loss: str | None = None
+    from_logits: bool = False
+    activation: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelFacts:
+    """What is known of the models before the first fit.
+
+    Attributes:
+        outputs: One entry per output, in Keras's order; None where a subclassed model would not answer on one row.
+        n_inputs: The number of arrays that a row has; None where the model does not say.
+        is_compiled: Whether `build` compiles its models.
+    """
+
+    outputs: tuple[OutputFacts, ...] | None
+    n_inputs: int | None
+    is_compiled: bool
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Probe:
+    """A model that nobody will train, and what it tells.
+
+    Attributes:
+        model: The model.
+        facts: What it tells of its outputs.
+    """
+
+    model: keras.Model
+    facts: ModelFacts
+
+
+def probe_model(
+    build: Callable[[Any], keras.Model], hyperparameters: keras_tuner.HyperParameters, x: Any, *, seed: int
+) -> Probe | None:
+    """Build one model and look at it.
+
+    The process's random numbers and Keras's settings (the count of layer names, say) are left as they were.
+
+    Args:
+        build: Builds a model from hyperparameters.
+        hyperparameters: A copy of the search space at its default values.
+        x: Features of shape `(n_samples, ...)`, of which a model that is not built yet is shown one row.
+        seed: Seeds the model's initial weights.
+
+    Returns:
+        The model and its facts; None where it cannot be built.
+    """
+    with _undisturbed():
+        try:
+            model = training.build_seeded(build, hyperparameters, seed)
+            return Probe(model, facts_of(model, map_arrays(lambda array: array[:1], x)))
+        except (
+            Exception
+        ) as error:  # whatever the user's code raises: the fits meet it again, and tell it with its place
+            logger.debug("The model built before the first fold failed: %r", error)
+            return None
+
+
+def facts_of(model: keras.Model, row: Any) -> ModelFacts:
+    """What a model tells.
+
+    Args:
+        model: Any Keras model.
+        row: Features of one row, of shape `(1, ...)`, for a model that is not built yet.
+    """
+    outputs = _outputs(model, row)
+    inputs = getattr(model, "inputs", None)
+    return ModelFacts(
+        outputs=outputs,
+        n_inputs=len(keras.tree.flatten(inputs)) if inputs else None,
+        is_compiled=bool(model.compiled),
+    )
+
+
+def _outputs(model: keras.Model, row: Any) -> tuple[OutputFacts, ...] | None:
+    try:
+        answers = None if getattr(model, "outputs", None) else model(row, training=False)
+    except Exception as error:  # its call may want what a fit would give it
+        logger.debug("The model built before the first fold does not answer on one row: %r", error)
+        return None
+    if getattr(model, "outputs", None):  # a Sequential model has them from its first call on
+        tensors = model.outputs
+        structure = tensors if isinstance(model, keras.Sequential) else model.output
+    else:
+        tensors, structure = keras.tree.flatten(answers), answers
+    losses = _losses(model, structure, len(tensors))
+    return tuple(
+        OutputFacts(tuple(tensor.shape[1:]), _loss_name(loss), _takes_logits(loss), _activation(tensor))
+        for tensor, loss in zip(tensors, losses, strict=True)
+    )
+
+
+def _losses(model: keras.Model, structure: Any, n_outputs: int) -> list[Any]:
+    """The loss of each output as it was given to `compile`: one for all, or by place, key or the layer's name."""
+    loss = getattr(model, "loss", None)
+    if isinstance(loss, list | tuple):
+        return [*loss, *[None] * n_outputs][:n_outputs]
+    if not isinstance(loss, Mapping):
+        return [loss] * n_outputs
+    keys = [path[-1] if path else None for path, _ in keras.tree.flatten_with_path(structure)]
+    names = getattr(model, "output_names", None) or [None] * n_outputs
+    return [loss.get(key, loss.get(name)) for key, name in zip(keys, names, strict=True)]
+
+
+def _loss_name(loss: Any) -> str | None:
+    try:
+        found = keras.losses.get(loss)
+    except (TypeError, ValueError):  # a name that Keras does not know: the fits will say so
+        return None
+    function = getattr(found, "fn", found)
+    if not _is_keras(function):
+        return None
+    return getattr(function, "__name__", None) or _snake_case(type(function).__name__)
+
+
+def _takes_logits(loss: Any) -> bool:
+    return isinstance(loss, keras.losses.Loss) and bool(loss.get_config().get("from_logits", False))
+
+
+def _activation(tensor: Any) -> str | None:
+    """The name of the last function, through layers that only change the form.
+
+    Keras 3.15 keeps a symbolic tensor's origin in `_keras_history`, for which there is no public name.
+    """
+    history = getattr(tensor, "_keras_history", None)
+    if history is None:
+        return None
+    operation = history.operation
+    if isinstance(operation, keras.Model):
+        inner = getattr(operation, "outputs", None)
+        return _activation(inner[history.tensor_index]) if inner else None
+    activation = getattr(operation, "activation", None)
+    name = getattr(activation, "__name__", None) if _is_keras(activation) else None
+    if isinstance(operation, _FORM_ONLY) or (isinstance(operation, keras.layers.Activation) and name == "linear"):
+        return _activation(operation.input)
+    if activation is not None:
+        return name
+    kind = _snake_case(type(operation).__name__)
+    return kind if _is_keras(operation) and hasattr(keras.activations, kind) else None
+
+
+def _is_keras(value: Any) -> bool:
+    module = getattr(value, "__module__", None) or type(value).__module__
+    return str(module).split(".")[0] == _KERAS
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A clean Keras state as in a fit's thread, and this thread's own state again afterwards."""
+    state = vars(global_state.GLOBAL_STATE_TRACKER)
+    kept = dict(state)
+    training.KerasSettings.current().apply()
+    try:
+        yield
+    finally:
+        state.clear()
+        state.update(kept)
