@@ -21,7 +21,7 @@ LAYERS = (
     {"console", "project", "data", "hypermodels"},
     {"results", "folds"},
     {"journal", "schedule", "executors", "observers", "programs", "inputs"},
-    {"results_file", "oracle", "compiled_fit", "predictor", "figures"},
+    {"description", "results_file", "oracle", "compiled_fit", "predictor", "figures"},
     {"training", "progress", "pictures"},
     {"tensorboard_logs", "refit", "probe"},
     {"search"},
@@ -30,7 +30,18 @@ LAYERS = (
 )
 WITHOUT_TENSORFLOW = [
     *("errors", "project", "results", "journal", "observers", "folds", "schedule", "executors", "data", "results_file"),
-    *("figures", "inputs", "progress", "interrupts", "versions", "predict", "tune", "report", "pictures"),
+    *(
+        "description",
+        "figures",
+        "inputs",
+        "progress",
+        "interrupts",
+        "versions",
+        "predict",
+        "tune",
+        "report",
+        "pictures",
+    ),
 ]
 COMMANDS = ("tune", "predict", "report")
 

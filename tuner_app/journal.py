@@ -7,6 +7,7 @@ another name, reported, and its fold is trained again.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -168,6 +169,17 @@ def load_search(project: Project) -> SearchRecord:
         except (DamagedRecordError, OSError, UnicodeDecodeError) as error:
             logger.warning("%s is left out: %s.", path, error)
     return SearchRecord(project, description, group(results), rule, n_splits, executions)
+
+
+def owners(project: Project) -> set[str]:
+    """The ids of the searches that a project's whole records belong to."""
+    found = set()
+    for path in project.path.glob("trial_*/fold_*.json"):
+        with contextlib.suppress(DamagedRecordError, OSError, UnicodeDecodeError):
+            text = path.read_text(encoding="utf-8")
+            decode(text)
+            found.add(str(json.loads(text)["search_id"]))
+    return found
 
 
 def group(results: list[FoldResult]) -> tuple[Candidate, ...]:

@@ -27,14 +27,14 @@ import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from sklearn.exceptions import FitFailedWarning
 
-from tuner_app import folds, inputs, journal, programs, results
+from tuner_app import description, folds, inputs, journal, programs, results
 from tuner_app.errors import InputError, ProjectError, SearchError, SearchInterrupted
 from tuner_app.executors import Batch, Executor, Outcome, ThreadExecutor
 from tuner_app.folds import FoldTask
 from tuner_app.interrupts import StopRequest
 from tuner_app.observers import SearchObserver, SearchPlan
 from tuner_app.oracle import grid_size, space_values
-from tuner_app.project import describe_differences, digest, read_json, write_json
+from tuner_app.project import write_json
 from tuner_app.refit import REFIT_FOLD, Refit, refit_best
 from tuner_app.results import Candidate, FoldResult, mean_and_std
 from tuner_app.results_file import ResultsFile
@@ -351,35 +351,17 @@ class Search:
         tuner, project = self.tuner, self.tuner.project
         if not project.exists() and project.path.exists():
             project.check_may_overwrite()
-        known = self._known()
+        known = description.read_description(project)
         if known is not None and tuner._given_seed is None:
             tuner.oracle.seed = known["asked"]["seed"]
         asked = self._asked()
         if known is not None:
-            differences = describe_differences(known["asked"], asked)
-            if differences:
-                raise ProjectError(
-                    f"The project {project.path} was made by another search: {'; '.join(differences)}. "
-                    "Start over with --overwrite (overwrite=True), or choose another --project-name."
-                )
-        self.search_id = digest(asked)
+            description.check_same_search(project, known, asked)
+        self.search_id = description.search_id(project, known, asked)
         self.journal = journal.Journal(project, self.search_id)
         project.remove_leftovers()
         self._restore()
         write_json(project.search_file, self._description(asked, known))
-
-    def _known(self) -> dict[str, Any] | None:
-        """What `search.json` holds. Each fold's record tells its search, so it is no loss where it is damaged."""
-        path = self.tuner.project.search_file
-        if not path.exists():
-            return None
-        with contextlib.suppress(ProjectError):
-            known = read_json(path)
-            asked = known.get("asked")
-            if isinstance(asked, dict) and isinstance(asked.get("seed"), int):
-                return known
-        journal.set_aside(path, "it does not say what was searched")
-        return None
 
     def _records(self) -> list[FoldResult]:
         """The journal's records; failed fits are tried again where nothing else came of the search."""
