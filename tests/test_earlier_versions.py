@@ -15,13 +15,20 @@ import pandas as pd
 import pytest
 from conftest import FakeFitter
 
-from tuner_app import predict, report, tune
+from tuner_app import devices, predict, report, tune
 from tuner_app.folds import FoldTask
 
 PROJECTS = Path(__file__).parent / "data" / "first_version"
 
 # Keras turns variables into arrays in a way that NumPy has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+@pytest.fixture(autouse=True)
+def _threads_of_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever TensorFlow was told by other tests: the number of threads is compared, too."""
+    now = devices.configure()
+    monkeypatch.setattr(devices, "configure", lambda: {**now, "intra_op_threads": 1})
 
 
 @pytest.fixture(name="directory")
