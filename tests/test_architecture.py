@@ -19,9 +19,9 @@ PACKAGE = Path(tuner_app.__file__).parent
 LAYERS = (
     {"errors", "versions", "interrupts", "runtime", "devices"},
     {"console", "project", "data", "hypermodels"},
-    {"results", "folds"},
+    {"results", "folds", "description"},
     {"journal", "schedule", "executors", "observers", "programs", "inputs"},
-    {"description", "results_file", "oracle", "compiled_fit", "predictor", "figures"},
+    {"results_file", "oracle", "compiled_fit", "predictor", "figures"},
     {"training", "progress", "pictures"},
     {"tensorboard_logs", "refit", "probe"},
     {"search"},

@@ -92,5 +92,5 @@ def test_a_description_whose_id_is_not_that_of_what_was_asked_is_set_aside(
     path = first.project.search_file
     path.write_text(path.read_text().replace('"number": 3', '"number": 4'))
     assert fits_of(make_tuner, data) == 0
-    assert "search.json is not used: it does not say what was searched" in caplog.text
+    assert "search.json is not used: it was damaged or changed" in caplog.text
     assert '"number": 3' in path.read_text()

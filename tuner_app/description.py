@@ -6,20 +6,34 @@ more than earlier ones did. What is asked is put together by `search`; how files
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from tuner_app import journal
 from tuner_app.errors import ProjectError
-from tuner_app.project import Project, describe_differences, digest, read_json
+from tuner_app.project import Project, describe_differences, digest, read_json, set_aside
 
+# What `asked` holds since the first version.
+FIRST_KEYS = {
+    *(
+        "data",
+        "space",
+        "folds",
+        "fit_options",
+        "objective",
+        "score_epoch",
+        "executions_per_trial",
+        "max_trials",
+        "seed",
+    ),
+    *("intra_op_threads", "compiled_epochs"),
+}
 # What `asked` has gained since the first version, in the order in which it was gained. A new key is put at the end: a
 # `search.json` without it is compared without it, and its search keeps the id that its records have.
 ADDED_KEYS: tuple[str, ...] = ()
 
 
 def read_description(project: Project) -> dict[str, Any] | None:
-    """What `search.json` holds; None where there is none.
+    """What `search.json` holds; None where there is none. Only for who holds the project's lock.
 
     A file that does not say what was searched is set aside: each record tells its search, so it is no loss.
     """
@@ -27,13 +41,32 @@ def read_description(project: Project) -> dict[str, Any] | None:
         return None
     try:
         known = read_json(project.search_file)
-    except ProjectError:
-        known = {}
-    asked = known.get("asked")
-    if isinstance(asked, dict) and isinstance(asked.get("seed"), int) and known.get("search_id") in search_ids(asked):
-        return known
-    journal.set_aside(project.search_file, "it does not say what was searched")
-    return None
+        check_consistent(known)
+    except (ProjectError, KeyError, TypeError, ValueError):
+        set_aside(project.search_file, "it was damaged or changed, so it does not say what was searched")
+        return None
+    return known
+
+
+def check_consistent(content: Mapping[str, Any]) -> None:
+    """Check that the parts of a whole `search.json` say the same, also where its version knew no checksum.
+
+    Raises:
+        ValueError: What was asked is not what the id says, or not what the table is made by.
+        KeyError, TypeError: A part is missing, or something else.
+    """
+    asked, rule = content["asked"], content["rule"]
+    if not set(asked) >= FIRST_KEYS:
+        raise ValueError(f"asked lacks {sorted(FIRST_KEYS - set(asked))}")
+    if content["search_id"] not in search_ids(asked):
+        raise ValueError("search_id is not that of what was asked")
+    for name, there, here in (
+        ("rule", [asked["objective"], asked["score_epoch"]], [rule["objectives"], rule["epoch"]]),
+        ("n_splits", asked["folds"]["number"], content["n_splits"]),
+        ("executions_per_trial", asked["executions_per_trial"], content["executions_per_trial"]),
+    ):
+        if there != here:
+            raise ValueError(f"{name} is not what was asked")
 
 
 def check_same_search(project: Project, known: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
@@ -64,16 +97,15 @@ def search_ids(asked: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(ids))
 
 
-def search_id(project: Project, known: Mapping[str, Any] | None, asked: Mapping[str, Any]) -> str:
+def search_id(known: Mapping[str, Any] | None, asked: Mapping[str, Any], owners: Callable[[], Collection[str]]) -> str:
     """The id of a search: the one that its records have.
 
     Args:
-        project: Where the search lies.
         known: What its `search.json` holds; None where the journal has to tell.
         asked: What is asked now.
+        owners: The searches that the journal's records belong to.
     """
     if known is not None:
         return str(known["search_id"])
-    ids = search_ids(asked)
-    owners = journal.owners(project)
-    return next((one for one in ids if one in owners), ids[0])
+    ids, present = search_ids(asked), owners()
+    return next((one for one in ids if one in present), ids[0])

@@ -17,8 +17,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from tuner_app import description
 from tuner_app.errors import ProjectError
-from tuner_app.project import Project, cannot_write, digest, read_json, write_whole
+from tuner_app.project import Project, digest, read_json, set_aside, write_whole
 from tuner_app.results import Candidate, FoldResult, ScoreRule
 
 logger = logging.getLogger(__name__)
@@ -152,11 +153,13 @@ def load_search(project: Project) -> SearchRecord:
     Raises:
         ProjectError: There is no search, or its `search.json` is damaged.
     """
-    description = read_json(project.search_file)
+    content = read_json(project.search_file)
     try:
-        rule = rule_from_json(description["rule"])
-        n_splits, executions = _positive(description["n_splits"]), _positive(description["executions_per_trial"])
-        search_id = str(description["search_id"])
+        rule = rule_from_json(content["rule"])
+        n_splits, executions = _positive(content["n_splits"]), _positive(content["executions_per_trial"])
+        search_id = str(content["search_id"])
+        if set(content.get("asked", ())) >= description.FIRST_KEYS:  # Less is enough to report on a search.
+            description.check_consistent(content)
     except (KeyError, TypeError, ValueError) as error:
         raise ProjectError(f"{project.search_file} is damaged ({error!r}). Start over with --overwrite.") from error
     results = []
@@ -168,7 +171,7 @@ def load_search(project: Project) -> SearchRecord:
             results.append(result)
         except (DamagedRecordError, OSError, UnicodeDecodeError) as error:
             logger.warning("%s is left out: %s.", path, error)
-    return SearchRecord(project, description, group(results), rule, n_splits, executions)
+    return SearchRecord(project, content, group(results), rule, n_splits, executions)
 
 
 def owners(project: Project) -> set[str]:
@@ -205,20 +208,6 @@ def rule_from_json(content: Mapping[str, Any]) -> ScoreRule:
     if not pairs or any(direction not in ("min", "max") for _, direction in pairs):
         raise ValueError(f"objectives are {content['objectives']}")
     return ScoreRule(pairs, str(content["epoch"]), float(content["error_score"]))
-
-
-def set_aside(path: pathlib.Path, reason: str) -> None:
-    """Rename a file that cannot be used, so that it is neither read again nor lost."""
-    aside = path.with_name(f"{path.name}.damaged")
-    number = 1
-    while aside.exists():
-        number += 1
-        aside = path.with_name(f"{path.name}.damaged{number}")
-    try:
-        path.rename(aside)
-    except OSError as error:
-        raise ProjectError(cannot_write(aside, error)) from error
-    logger.warning("%s is not used: %s. It is kept as %s; what is missing now is done again.", path, reason, aside.name)
 
 
 def _positive(value: Any) -> int:

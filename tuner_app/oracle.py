@@ -21,8 +21,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from tuner_app.journal import set_aside
-from tuner_app.project import write_whole
+from tuner_app.project import set_aside, write_whole
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from tuner_app.errors import InputError, ProjectError
 from tuner_app.figures import ConfusedPicture
-from tuner_app.project import Project, read_json, write_whole
+from tuner_app.project import Project, read_json, sealed, write_whole
 
 if TYPE_CHECKING:
     from tuner_app.data import Dataset
@@ -62,7 +62,7 @@ def keep_pictures(project: Project, pictures: Sequence[ConfusedPicture]) -> None
         ProjectError: There is no model, or the folder cannot be written.
     """
     content = {"model_sha256": _model_of(project), "pictures": [_to_json(picture) for picture in pictures]}
-    write_whole(project.pictures_file, json.dumps(content) + "\n")
+    write_whole(project.pictures_file, json.dumps(sealed(content)) + "\n")
 
 
 def kept_pictures(project: Project) -> list[ConfusedPicture]:

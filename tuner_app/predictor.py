@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner_app.errors import DataError, InputError, ProjectError
-from tuner_app.project import Project, cannot_write, read_json, write_json
+from tuner_app.project import Project, cannot_write, read_json, sealed, write_json
 
 _BLOCK = 256
 _AGAIN = "Run `python -m tuner_app.tune` again to write it anew."
@@ -113,7 +113,7 @@ def save_predictor(project: Project, model: Any, manifest: Manifest) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-    write_json(project.manifest_file, {**_plain(dataclasses.asdict(manifest)), "model_sha256": checksum})
+    write_json(project.manifest_file, sealed({**_plain(dataclasses.asdict(manifest)), "model_sha256": checksum}))
 
 
 def load_manifest(project: Project) -> Manifest:

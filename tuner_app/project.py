@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import pathlib
 import re
@@ -22,8 +23,11 @@ import filelock
 
 from tuner_app.errors import InputError, ProjectError
 
+logger = logging.getLogger(__name__)
+
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_CHECKSUM = "checksum"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\- ]{0,99}")
 # The files that become another by a last rename: of `write_whole`, `oracle` and `predictor`.
 _LEFTOVER = re.compile(r"\..+\.new|\..+\.\d+\.keras")
@@ -267,11 +271,30 @@ def write_json(path: pathlib.Path, content: Any) -> None:
     write_whole(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON content with a checksum over it, for files on which other files are read; `read_json` checks it."""
+    return {**content, _CHECKSUM: digest(content)}
+
+
+def set_aside(path: pathlib.Path, reason: str) -> None:
+    """Rename a file that cannot be used, so that it is neither read again nor lost."""
+    aside = path.with_name(f"{path.name}.damaged")
+    number = 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.damaged{number}")
+    try:
+        path.rename(aside)
+    except OSError as error:
+        raise ProjectError(cannot_write(aside, error)) from error
+    logger.warning("%s is not used: %s. It is kept as %s; what is missing now is done again.", path, reason, aside.name)
+
+
 def read_json(path: pathlib.Path) -> dict[str, Any]:
-    """Read a JSON object.
+    """Read a JSON object, without its checksum where it was sealed. One without (of an earlier version) is taken as is.
 
     Raises:
-        ProjectError: The file is not there, damaged, or holds something else than an object.
+        ProjectError: The file is not there, damaged, changed, or holds something else than an object.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -282,6 +305,12 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ProjectError(
             f"{path} must hold a JSON object, not a {type(content).__name__}. Start over with --overwrite."
+        )
+    checksum = content.pop(_CHECKSUM, None)
+    if checksum is not None and checksum != digest(content):
+        raise ProjectError(
+            f"{path} was changed after it was written: its content does not fit its checksum. Put the file back, or "
+            "run the same search again: it writes the file anew and keeps what is finished."
         )
     return content
 

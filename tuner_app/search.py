@@ -34,7 +34,7 @@ from tuner_app.folds import FoldTask
 from tuner_app.interrupts import StopRequest
 from tuner_app.observers import SearchObserver, SearchPlan
 from tuner_app.oracle import grid_size, space_values
-from tuner_app.project import write_json
+from tuner_app.project import sealed, set_aside, write_json
 from tuner_app.refit import REFIT_FOLD, Refit, refit_best
 from tuner_app.results import Candidate, FoldResult, mean_and_std
 from tuner_app.results_file import ResultsFile
@@ -357,11 +357,11 @@ class Search:
         asked = self._asked()
         if known is not None:
             description.check_same_search(project, known, asked)
-        self.search_id = description.search_id(project, known, asked)
+        self.search_id = description.search_id(known, asked, lambda: journal.owners(project))
         self.journal = journal.Journal(project, self.search_id)
         project.remove_leftovers()
         self._restore()
-        write_json(project.search_file, self._description(asked, known))
+        write_json(project.search_file, sealed(self._description(asked, known)))
 
     def _records(self) -> list[FoldResult]:
         """The journal's records; failed fits are tried again where nothing else came of the search."""
@@ -404,7 +404,7 @@ class Search:
         for trial_id, reason in reasons.items():
             path = self.tuner.project.trial_folder(trial_id) / "trial.json"
             if path.exists():
-                journal.set_aside(path, reason)
+                set_aside(path, reason)
         self.tuner.oracle.forget(reasons, self.tuner.asked_space)
 
     def _asked(self) -> dict[str, Any]:
