@@ -12,10 +12,15 @@ import keras_tuner
 import numpy as np
 import pytest
 
+from tuner_app.errors import InputError
 from tuner_app.probe import ModelFacts, OutputFacts, Probe, facts_of, probe_model
+from tuner_app.tuner import GridSearchCV
 
 Make = Callable[..., Any]
 Data = tuple[Any, Any]
+
+# Keras turns variables into arrays in a way that NumPy has deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 ROW = np.zeros((1, 3), np.float32)
 dense = keras.layers.Dense
@@ -193,3 +198,114 @@ def test_a_search_looks_at_a_model_once_and_not_at_all_beside_a_fold_fitter(make
         OutputFacts((2,), loss="sparse_categorical_crossentropy", activation="softmax"),
     )
     assert declared >= 1
+
+
+def classifier(hp: Any, metrics: Any = ("AUC", "accuracy"), kind: Any = keras.Sequential) -> keras.Model:
+    model = kind([keras.Input((3,)), dense(1, activation="sigmoid")])
+    model.compile(
+        keras.optimizers.SGD(hp.Choice("rate", [0.1, 0.2])), "binary_crossentropy", metrics=list(metrics) or None
+    )
+    return model
+
+
+class Summed(keras.Sequential):
+    """A model with steps of its own, whose logs are its own too."""
+
+    def train_step(self, data: Any) -> Any:
+        return {"energy": keras.ops.sum(self(data[0]))}
+
+    def test_step(self, data: Any) -> Any:
+        return {"entropy": keras.ops.sum(self(data[0]))}
+
+
+class Told(keras.callbacks.Callback):
+    """A callback that a user has written: it may add metrics."""
+
+    fits = 0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        Told.fits += 1
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        logs["val_f1"] = 0.5
+
+
+class HandMade(keras_tuner.HyperModel):
+    """A `fit` of its own."""
+
+    fits = 0
+
+    def build(self, hp: Any) -> keras.Model:
+        return classifier(hp)
+
+    def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+        HandMade.fits += 1
+        return {"val_f1": 0.5, "val_loss": 0.1}
+
+
+def objective(name: str) -> Any:
+    return keras_tuner.Objective(name, "max")
+
+
+@pytest.mark.parametrize("name", ["val_auc", "val_AUC_1", "val_acuracy", "val_f1"])
+def test_an_objective_that_no_fit_will_have_is_told_before_the_first_fold(
+    make_tuner: Make, data: Data, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tuner_app import training
+
+    begun: list[Any] = []
+    monkeypatch.setattr(training.FoldFitter, "__call__", lambda self, task: begun.append(task))
+    tuner = make_tuner(classifier, objective=objective(name), fold_fitter=None)
+    names = r"\['AUC', 'accuracy', 'loss', 'val_AUC', 'val_accuracy', 'val_loss'\]"
+    with pytest.raises(InputError, match=rf"The objective must be one of .*{names}\. Received: '{name}'"):
+        tuner.search(*data)
+    assert not begun
+
+
+def test_the_logs_of_steps_of_its_own_are_the_names(make_tuner: Make, data: Data) -> None:
+    tuner = make_tuner(
+        lambda hp: classifier(hp, (), Summed), objective=objective("val_energy"), fold_fitter=None, refit=False
+    )
+    with pytest.raises(InputError, match=r"\['energy', 'val_entropy'\]. Received: 'val_energy'"):
+        tuner.search(*data)
+    rule = {"objective": objective("val_entropy"), "project_name": "right"}
+    tuner = make_tuner(lambda hp: classifier(hp, (), Summed), fold_fitter=None, refit=False, **rule)
+    tuner.search(*data)
+    assert tuner.best_score_ > 0
+
+
+@pytest.mark.parametrize("name", ["val_AUC", "AUC", "val_loss", "learning_rate"])
+def test_one_that_they_will_have_is_searched(make_tuner: Make, data: Data, name: str) -> None:
+    plateau = keras.callbacks.ReduceLROnPlateau("loss")
+    tuner = make_tuner(classifier, objective=objective(name), fold_fitter=None, refit=False)
+    tuner.search(*data, epochs=1, callbacks=[plateau])
+    assert np.isfinite(tuner.best_score_)
+
+
+def test_where_a_callback_may_add_metrics_the_first_fit_tells(make_tuner: Make, data: Data) -> None:
+    tuner = make_tuner(classifier, objective=objective("val_f1"), fold_fitter=None, refit=False)
+    tuner.search(*data, epochs=1, callbacks=[Told()])
+    assert tuner.best_score_ == 0.5
+    Told.fits = 0
+    tuner = make_tuner(classifier, objective=objective("val_f2"), fold_fitter=None, project_name="wrong", n_jobs=1)
+    with pytest.raises(InputError, match=r"'val_f1', 'val_loss'.*Received: 'val_f2'"):
+        tuner.search(*data, epochs=1, callbacks=[Told()])
+    assert Told.fits == 1
+
+
+def test_where_fit_is_their_own_the_first_fit_tells(make_tuner: Make, data: Data) -> None:
+    HandMade.fits = 0
+    tuner = make_tuner(HandMade(), objective=objective("val_auc"), fold_fitter=None, n_jobs=1)
+    with pytest.raises(InputError, match=r"\['val_f1', 'val_loss'\]. Received: 'val_auc'"):
+        tuner.search(*data)
+    assert HandMade.fits == 1
+
+
+def test_what_a_hook_of_the_tuner_adds_is_not_refused(make_tuner: Make, data: Data) -> None:
+    class Adding(GridSearchCV):
+        def on_epoch_end(self, trial: Any, model: Any, epoch: int, logs: Any = None) -> None:
+            logs["val_f1"] = 0.25
+
+    tuner = make_tuner(classifier, cls=Adding, objective=objective("val_f1"), fold_fitter=None, refit=False)
+    tuner.search(*data, epochs=1)
+    assert tuner.best_score_ == 0.25

@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from tuner_app import programs
-from tuner_app.folds import Index, Rows, arrays_in, map_arrays
+from tuner_app.folds import Index, Rows, arrays_in, map_arrays, with_tuples
 from tuner_app.programs import NotCompilableError, NotTransferableError, Program, ProgramCache
 
 logger = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ def predict_classes(model: keras.Model, context: FitContext, x: Any) -> Any:
     """
     rows = context.rows(x)
     assert rows is not None
-    rows = Rows(_with_tuples(rows.arrays), rows.index)
+    rows = Rows(with_tuples(rows.arrays), rows.index)
     architecture = programs.signature(model)
     if architecture is None:
         return _classes(model.predict(rows.copy(), verbose=0), programs.class_threshold(model))
@@ -529,7 +529,7 @@ def _split_off(context: FitContext, options: Mapping[str, Any]) -> tuple[_Parts,
 
 def _aligned(found: Iterable[Rows | None]) -> _Parts:
     """Parts of the same rows, in the structure in which Keras hands them to a step."""
-    given = [None if part is None else Rows(_with_tuples(part.arrays), part.index) for part in found]
+    given = [None if part is None else Rows(with_tuples(part.arrays), part.index) for part in found]
     x, y, weight = [*given, None, None][:3]
     assert x is not None
     weight = None if y is None else _weight_per_output(y, weight)
@@ -696,13 +696,6 @@ def _is_still_a_copy(structure: Any, rows: Rows) -> bool:
 def _equal(array: Any, whole: Any, index: Index, chunk: int = 4096) -> bool:
     begins = range(0, len(index), chunk)
     return all(np.array_equal(array[i : i + chunk], whole[index[i : i + chunk]]) for i in begins)
-
-
-def _with_tuples(structure: Any) -> Any:
-    """Keras hands lists of arrays to a step as tuples."""
-    if isinstance(structure, Mapping):
-        return {key: _with_tuples(value) for key, value in structure.items()}
-    return tuple(map(_with_tuples, structure)) if isinstance(structure, list | tuple) else structure
 
 
 def _unwrapped(value: Any) -> Any:

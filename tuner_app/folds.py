@@ -75,6 +75,13 @@ def map_arrays(function: Callable[[Any], Any], structure: Any) -> Any:
     return None if structure is None else function(structure)
 
 
+def with_tuples(structure: Any) -> Any:
+    """Nested arrays in the form in which Keras hands them to a step: lists are tuples there."""
+    if isinstance(structure, Mapping):
+        return {key: with_tuples(value) for key, value in structure.items()}
+    return tuple(map(with_tuples, structure)) if isinstance(structure, list | tuple) else structure
+
+
 def arrays_in(structure: Any) -> list[Any]:
     """The arrays in nested lists, tuples and dicts, in order."""
     found: list[Any] = []

@@ -1,7 +1,8 @@
 """One model built before the first fold, to learn what the fits will be like.
 
-Owns what can be known of a hypermodel's models without training one: their outputs, losses, inputs. The model is built
-as a fit builds it, from the default hyperparameters, and thrown away. What a build raises is for the fits to tell.
+Owns what can be known of a hypermodel's models without training one: their outputs, losses, inputs, and the names of
+their metrics. The model is built as a fit builds it, from the default hyperparameters, and thrown away. What the user's
+code raises is for the fits to tell.
 """
 
 from __future__ import annotations
@@ -10,19 +11,24 @@ import contextlib
 import dataclasses
 import logging
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
 import keras_tuner
+import tensorflow as tf
 from keras.src.backend.common import global_state
 
-from tuner_app import training
-from tuner_app.folds import map_arrays
+from tuner_app import programs, training
+from tuner_app.folds import map_arrays, with_tuples
+from tuner_app.inputs import SearchData
 
 logger = logging.getLogger(__name__)
 
 _KERAS = "keras"
+# Rows of the one batch: more than one, for steps that compare rows.
+_ROWS = 4
 # Layers that only give an output another form or precision: what it means is said by the layer before.
 _FORM_ONLY = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Identity)
 
@@ -98,6 +104,32 @@ def probe_model(
         ) as error:  # whatever the user's code raises: the fits meet it again, and tell it with its place
             logger.debug("The model built before the first fold failed: %r", error)
             return None
+
+
+def history_names(model: keras.Model, data: SearchData, callbacks: Any) -> frozenset[str] | None:
+    """The names that the histories of Keras's own `fit` will have, from one batch of a few rows.
+
+    Args:
+        model: A model that nobody will train, since its own steps are taken.
+        data: The checked data of the search.
+        callbacks: The user's callbacks.
+
+    Returns:
+        Names of metrics of the training and, with `val_`, of the validation; None where they cannot be foretold: the
+        model has a `fit` of its own, a callback may add to them, or the batch fails (the fits will tell why).
+    """
+    given = callbacks if isinstance(callbacks, list | tuple) else [] if callbacks is None else [callbacks]
+    if type(model).fit is not keras.Model.fit or not all(map(_adds_no_metric, given)):
+        return None
+    parts = [part for part in (data.x, data.y, data.sample_weight) if part is not None]
+    with _undisturbed():
+        try:
+            learnt, validated = _names_in_logs(model, tuple(map(_first_rows, parts)))
+        except Exception as error:  # whatever the user's own step raises
+            logger.debug("The model built before the first fold fails on one batch: %r", error)
+            return None
+    rates = {"learning_rate"} if given else set()  # `ReduceLROnPlateau` and its like
+    return frozenset({*learnt, *(f"val_{name}" for name in validated), *rates})
 
 
 def facts_of(model: keras.Model, row: Any) -> ModelFacts:
@@ -183,6 +215,33 @@ def _activation(tensor: Any) -> str | None:
     return kind if _is_keras(operation) and hasattr(keras.activations, kind) else None
 
 
+def _names_in_logs(model: keras.Model, batch: Any) -> tuple[set[str], set[str]]:
+    """The names in the logs of training and validation. Keras's own two steps have the same: one is taken."""
+    validation = _flat_names(programs.results_of(model, model.test_step(batch)))
+    if programs.is_standard_step(model, "train_step"):
+        return validation, validation
+    return _flat_names(programs.results_of(model, model.train_step(batch))), validation
+
+
+def _flat_names(logs: Mapping[str, Any]) -> set[str]:
+    """Keras spreads dicts in the logs out."""
+    flat: set[str] = set()
+    for name, value in logs.items():
+        flat |= _flat_names(value) if isinstance(value, Mapping) else {name}
+    return flat
+
+
+def _first_rows(structure: Any) -> Any:
+    return map_arrays(
+        lambda array: tf.convert_to_tensor(programs.as_keras_array(array[:_ROWS])), with_tuples(structure)
+    )
+
+
+def _adds_no_metric(callback: Any) -> bool:
+    """Whether it is exactly one of Keras's own callbacks; `LambdaCallback` calls a user's code."""
+    return _is_keras(callback) and not isinstance(callback, keras.callbacks.LambdaCallback)
+
+
 def _is_keras(value: Any) -> bool:
     module = getattr(value, "__module__", None) or type(value).__module__
     return str(module).split(".")[0] == _KERAS
@@ -194,12 +253,17 @@ def _snake_case(name: str) -> str:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """A clean Keras state as in a fit's thread, and this thread's own state again afterwards."""
+    """A clean Keras state as in a fit's thread, and this thread's own state again afterwards.
+
+    Warnings are left for the fits to give.
+    """
     state = vars(global_state.GLOBAL_STATE_TRACKER)
     kept = dict(state)
     training.KerasSettings.current().apply()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         state.clear()
         state.update(kept)

@@ -215,7 +215,7 @@ class Program:
         """The last, shorter batch: a plain graph, because XLA would compile the step a second time for it."""
 
         def step(x: Any, y: Any, weight: Any, order: Any) -> Any:
-            return _results(model, model.train_step(_batch(x, y, weight, order)))
+            return results_of(model, model.train_step(_batch(x, y, weight, order)))
 
         return _trace(model, step, (*specs, _ORDER))
 
@@ -242,7 +242,7 @@ class Program:
 
             state = (tf.constant(0), {key: tf.zeros(value.shape, value.dtype) for key, value in returned.items()})
             _, logs = tf.while_loop(lambda step, _: step < steps, body, state, parallel_iterations=1)
-            return _results(model, logs)
+            return results_of(model, logs)
 
         return run
 
@@ -419,7 +419,7 @@ def class_threshold(model: keras.Model) -> float:
 
 def _prepared(model: keras.Model, name: str, specs: Any) -> Mapping[str, Any]:
     """Make the variables that a step needs, before its loop is traced; what it returns, where that is its own."""
-    if _is_standard_step(model, name):
+    if is_standard_step(model, name):
         build_for(model, specs)
         return {}
     step = getattr(model, name)
@@ -508,13 +508,19 @@ def _classes(outputs: Any, threshold: float) -> Any:
     return tf.cast(tf.reshape(outputs, (-1,)) > threshold, tf.int32)
 
 
-def _results(model: keras.Model, logs: Any) -> Any:
-    """As `Model.fit` does: the metrics' values, unless the step returns something else of its own."""
+def results_of(model: keras.Model, logs: Any) -> Any:
+    """What `Model.fit` makes of a step's logs: the metrics' values, unless the step returns something of its own.
+
+    Args:
+        model: The model.
+        logs: What its step has returned.
+    """
     results = model.get_metrics_result()
     return results if not logs or set(logs) == set(results) else logs
 
 
-def _is_standard_step(model: keras.Model, name: str) -> bool:
+def is_standard_step(model: keras.Model, name: str) -> bool:
+    """Whether a model's `train_step` or `test_step` is Keras's own."""
     return all(
         getattr(type(model), method) is getattr(keras.Model, method) and method not in vars(model)
         for method in (name, "compute_metrics")

@@ -11,7 +11,7 @@ import dataclasses
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -144,11 +144,22 @@ class ScoreRule:
     def signed(self, metrics: Mapping[str, float], name: str, direction: str) -> float:
         """One metric in the direction "higher is better"."""
         if name not in metrics:
-            raise InputError(
-                f"The objective must be one of the metrics of the fits, {sorted(metrics)}. Received: {name!r}. "
-                "Name one of these, or compile the model with the metric that you want."
-            )
+            self.check_names(metrics)
         return -float(metrics[name]) if direction == "min" else float(metrics[name])
+
+    def check_names(self, metrics: Iterable[str]) -> None:
+        """Refuse objectives that are not among the metrics of the fits.
+
+        Raises:
+            InputError: One of them is not.
+        """
+        present = sorted(metrics)
+        for name, _ in self.objectives:
+            if name not in present:
+                raise InputError(
+                    f"The objective must be one of the metrics of the fits, {present}. Received: {name!r}. "
+                    "Name one of these, or compile the model with the metric that you want."
+                )
 
     def chosen_epoch(self, folds: Sequence[FoldResult]) -> int | None:
         """The epoch, from 1, at which all folds are scored; None means each fold's final epoch."""

@@ -263,7 +263,9 @@ class Search:
         if hyperparameters is not None:
             _merge(self.trials[task.trial_id].hyperparameters, hyperparameters)
         self._tell("fold_ended", record)
-        if record.error is not None and self.tuner.error_score == "raise":
+        if record.error is None:
+            self.tuner.rule.check_names(record.history or record.scores)
+        elif self.tuner.error_score == "raise":
             raise SearchError(f"A fit failed and error_score is 'raise'. Its traceback:\n{record.error}")
         self.tasks_left[task.trial_id] -= 1
         if not self.tasks_left[task.trial_id]:
@@ -572,8 +574,7 @@ class Search:
 
     def _tuner_callbacks(self, task: FoldTask) -> list[Any]:
         """Keras Tuner's hooks by epoch and batch, for subclasses of the tuner that override them."""
-        cls, base = type(self.tuner), keras_tuner.Tuner
-        overridden = [name for name in _HOOKS if getattr(cls, name) is not getattr(base, name)]
+        overridden = overridden_hooks(self.tuner)
         trial = self.trials.get(task.trial_id)
         return [_TunerHooks.of(self.tuner, trial, overridden)] if overridden and trial is not None else []
 
@@ -590,6 +591,11 @@ class Search:
     def _tell(self, event: str, *arguments: Any, **options: Any) -> None:
         for observer in self.observers:
             getattr(observer, event)(*arguments, **options)
+
+
+def overridden_hooks(tuner: GridSearchCV) -> list[str]:
+    """The names of Keras Tuner's hooks by epoch and batch that a tuner's class overrides."""
+    return [name for name in _HOOKS if getattr(type(tuner), name) is not getattr(keras_tuner.Tuner, name)]
 
 
 class _TunerHooks(keras.callbacks.Callback):

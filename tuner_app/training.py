@@ -237,7 +237,7 @@ class _Fit:
     def _rows(self, structure: Any, index: Any) -> Any:
         """A part of the data: a mere view where Keras Tuner's own `fit` hands it straight on, else real arrays."""
         rows = Rows(structure, index)
-        if type(self.fitter.hypermodel).fit is keras_tuner.HyperModel.fit and "fit" not in vars(self.fitter.hypermodel):
+        if not has_own_fit(self.fitter.hypermodel):
             return rows
         copied = rows.copy()
         self.context.known[id(copied)] = (copied, rows)
@@ -296,6 +296,11 @@ class StopAfter(keras.callbacks.Callback):
         """Stop once the epoch is the last one wanted."""
         if epoch + 1 >= self.epochs:
             self.model.stop_training = True
+
+
+def has_own_fit(hypermodel: Any) -> bool:
+    """Whether a hypermodel overrides Keras Tuner's `fit`, which hands everything on to `model.fit`."""
+    return type(hypermodel).fit is not keras_tuner.HyperModel.fit or "fit" in vars(hypermodel)
 
 
 def build_seeded(

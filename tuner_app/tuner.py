@@ -20,7 +20,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial
 
-from tuner_app import devices, inputs, predictor, probe
+from tuner_app import devices, inputs, predictor, probe, training
 from tuner_app.errors import InputError, ProjectError
 from tuner_app.executors import count_jobs
 from tuner_app.folds import FoldTask
@@ -28,7 +28,7 @@ from tuner_app.observers import SearchObserver
 from tuner_app.oracle import GridOracle, grid
 from tuner_app.project import Project, read_json, write_json
 from tuner_app.results import Candidate, FoldResult, ScoreRule
-from tuner_app.search import Search
+from tuner_app.search import Search, overridden_hooks
 
 
 class GridSearchCV(keras_tuner.GridSearch):
@@ -180,6 +180,8 @@ class GridSearchCV(keras_tuner.GridSearch):
         data = inputs.check_data(x, y, groups=groups, sample_weight=sample_weight)
         looked_at = self._look_at_a_model(data.x)
         self._model_facts = None if looked_at is None else looked_at.facts
+        self._check_objective(looked_at, data, fit_options.get("callbacks"))
+        del looked_at  # its weights are of no use to the search
         self.classes_ = data.classes
         search = Search(self, data, fit_options=fit_options, verbosity=1 if verbose == "auto" else int(verbose))
         self.n_splits_ = len(search.splits)
@@ -290,6 +292,14 @@ class GridSearchCV(keras_tuner.GridSearch):
         if self.fold_fitter is not None:
             return None
         return probe.probe_model(self._build, self.oracle.get_space(), x, seed=self.oracle.seed)
+
+    def _check_objective(self, looked_at: probe.Probe | None, data: inputs.SearchData, callbacks: Any) -> None:
+        """Refuse an objective that no fit will have; where a user's own code makes the metrics, the first fit tells."""
+        if looked_at is None or training.has_own_fit(self.hypermodel) or overridden_hooks(self):
+            return
+        names = probe.history_names(looked_at.model, data, callbacks)
+        if names is not None:
+            self.rule.check_names(names)
 
     @contextlib.contextmanager
     def _overwriting(self, overwrite: bool) -> Iterator[None]:
