@@ -22,7 +22,7 @@ LAYERS = (
     {"results", "folds", "description"},
     {"journal", "schedule", "executors", "observers", "programs", "inputs"},
     {"results_file", "oracle", "compiled_fit", "predictor", "figures"},
-    {"training", "progress", "pictures"},
+    {"training", "progress", "pictures", "trials"},
     {"tensorboard_logs", "refit", "probe"},
     {"search"},
     {"tuner", "report"},

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 _JSON = json.JSONEncoder(allow_nan=False)
 _FIELDS = {field.name for field in dataclasses.fields(FoldResult)}
 # Fields that records of the first version do not have; such a record has their defaults.
-_ADDED_FIELDS: frozenset[str] = frozenset()
+_ADDED_FIELDS = frozenset({"declared"})
 _NUMBERS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -186,11 +186,27 @@ def owners(project: Project) -> set[str]:
 
 
 def group(results: list[FoldResult]) -> tuple[Candidate, ...]:
-    """Records by candidate, in the order of the trial ids, folds in order."""
+    """Records by candidate, in the order of the trial ids, folds in order.
+
+    A candidate's values are those of all its folds together; a fold that contradicts those before it is left out.
+    """
     by_trial: dict[str, list[FoldResult]] = {}
     for result in sorted(results, key=lambda r: (len(r.trial_id), r.trial_id, r.fold, r.execution)):
         by_trial.setdefault(result.trial_id, []).append(result)
-    return tuple(Candidate(trial_id, dict(folds[0].values), tuple(folds)) for trial_id, folds in by_trial.items())
+    return tuple(_candidate(trial_id, folds) for trial_id, folds in by_trial.items())
+
+
+def _candidate(trial_id: str, folds: list[FoldResult]) -> Candidate:
+    values: dict[str, Any] = {}
+    agreeing = []
+    for fold in folds:
+        own = {**fold.values, **(fold.declared or {}).get("values", {})}
+        if any(name in values and values[name] != value for name, value in own.items()):
+            logger.warning("Fold %d of trial %s is left out: it has other values than fold 0.", fold.fold, trial_id)
+            continue
+        values.update(own)
+        agreeing.append(fold)
+    return Candidate(trial_id, values, tuple(agreeing))
 
 
 def rule_to_json(rule: ScoreRule) -> dict[str, Any]:
@@ -274,6 +290,12 @@ def _is_confusion(value: Any) -> bool:
     return value is None or _is_list_of(value, lambda row: _is_list_of(row, _is_count) and len(row) == len(value))
 
 
+def _is_declared(value: Any) -> bool:
+    if not value:
+        return value is None or value == {}
+    return _is_dict(value) and _is_list_of(value.get("space"), _is_dict) and _is_dict(value.get("values"))
+
+
 def _is_text_or_none(value: Any) -> bool:
     return value is None or isinstance(value, str)
 
@@ -293,4 +315,5 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "fit_seconds": _is_finite,
     "score_seconds": _is_finite,
     "error": _is_text_or_none,
+    "declared": _is_declared,
 }

@@ -14,7 +14,7 @@ import logging
 import operator
 import os
 import pathlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras_tuner
@@ -185,37 +185,47 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
         self._retry_queue = list(trial_ids)
         for trial_id in trial_ids:  # What it reports anew must not be mixed with what it reported before.
             trial = self.trials[trial_id]
-            trial.metrics, trial.score = type(trial.metrics)(), None
+            trial.metrics, trial.score, trial.status = type(trial.metrics)(), None, TrialStatus.RUNNING
         self.ongoing_trials, self._given_to = {}, {}
 
-    def adopt(self, trial_id: str, values: Mapping[str, Any]) -> None:
-        """Make a known trial from a journalled fold, where its own file was lost."""
-        hyperparameters = self.get_space()
-        hyperparameters.values = dict(values)
-        trial = Trial(hyperparameters=hyperparameters, trial_id=trial_id, status=TrialStatus.RUNNING)
-        self._register(trial)
-
-    def forget(self, trial_ids: Collection[str], declared: Sequence[Any]) -> None:
-        """Drop trials, and what they alone have brought into the search space.
+    def adopt(self, trial_id: str, values: Mapping[str, Any], entries: Sequence[Any] = ()) -> None:
+        """Make a known trial from its candidate's journalled folds.
 
         Args:
-            trial_ids: The trials.
-            declared: The space that was asked for, as `HyperParameters.get_config()["space"]` gives it.
+            trial_id: The trial.
+            values: The candidate's values.
+            entries: What its fits have declared beyond the space, as `HyperParameters.get_config()["space"]` gives it.
         """
-        if not trial_ids:
-            return
-        for trial_id in trial_ids:
-            del self.trials[trial_id]
-        orders: tuple[list[str], ...] = (self.start_order, self.end_order, self._retry_queue)
-        for order in orders:
-            order[:] = [trial_id for trial_id in order if trial_id in self.trials]
-        values = self.hyperparameters.values
-        names = [entry["config"]["name"] for entry in declared]
-        kept = {name: values[name] for name in names if name in values}
-        space: Any = keras_tuner.HyperParameters.from_config({"space": declared, "values": kept})
-        self.hyperparameters = space
-        for trial in self.trials.values():
-            self.update_space(trial.hyperparameters)
+        hyperparameters = self.get_space()
+        if entries:
+            late: Any = keras_tuner.HyperParameters.from_config({"space": entries, "values": {}})
+            self.update_space(late)
+            hyperparameters.merge(late, overwrite=False)
+        hyperparameters.values = dict(values)
+        self._register(Trial(hyperparameters=hyperparameters, trial_id=trial_id, status=TrialStatus.RUNNING))
+
+    def conclude(self, trial: Trial) -> None:
+        """Note that an adopted trial has ended, with the status and the metrics that it has by now."""
+        if trial.status == TrialStatus.COMPLETED:
+            self.score_trial(trial)
+        self.end_order.append(trial.trial_id)
+
+    def restart(self, space: Sequence[Any]) -> None:
+        """Forget all trials, and what they have brought into the search space.
+
+        Args:
+            space: The space that was asked for, as `HyperParameters.get_config()["space"]` gives it.
+        """
+        for kept in (self.trials, self.ongoing_trials, self._given_to, self._id_to_hash, self._run_times):
+            kept.clear()
+        self.start_order, self.end_order, self._retry_queue = [], [], []
+        self._tried_so_far.clear()
+        self._covered, self._unseen, self._next_id = set(), None, 0
+        if len(self.hyperparameters.space) != len(space):
+            values = self.hyperparameters.values
+            names = [entry["config"]["name"] for entry in space]
+            kept = {name: values[name] for name in names if name in values}
+            self.hyperparameters = keras_tuner.HyperParameters.from_config({"space": space, "values": kept})
 
     def save(self) -> None:
         """Write the state that is not in the trials' files. A search calls it at its start and at its end.
@@ -318,9 +328,9 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
 
     def _save_trial(self, trial: Trial) -> None:
         path = pathlib.Path(self._project_dir, f"trial_{trial.trial_id}", "trial.json")
-        write_whole(path, self._state_text(trial), durable=False)
+        write_whole(path, self.state_text(trial), durable=False)
 
-    def _state_text(self, trial: Trial) -> str:
+    def state_text(self, trial: Trial) -> str:
         """`Trial.get_state()` as JSON. The search space in it, the most of it, is encoded once for all trials."""
         space = trial.hyperparameters.space
         if len(space) != len(self._encoded_space) or any(map(operator.is_not, space, self._encoded_space)):

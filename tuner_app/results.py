@@ -45,6 +45,8 @@ class FoldResult:
         fit_seconds: Building and training, in seconds.
         score_seconds: Validation, all epochs, in seconds.
         error: The traceback of a failed fit; None for a good one.
+        declared: What the fit declared beyond the search space, as `space` and `values` of Keras Tuner's
+            `HyperParameters.get_config()`; empty for nothing, None where an earlier version did not keep it.
     """
 
     trial_id: str
@@ -61,6 +63,7 @@ class FoldResult:
     fit_seconds: float = 0.0
     score_seconds: float = 0.0
     error: str | None = None
+    declared: dict[str, Any] | None = None
 
     def at_epoch(self, epoch: int | None = None) -> dict[str, float]:
         """The metrics after an epoch.

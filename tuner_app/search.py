@@ -7,6 +7,7 @@ journal, and whole candidates back to the oracle. What the user sees of it is `t
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime
 import json
 import logging
@@ -27,14 +28,14 @@ import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from sklearn.exceptions import FitFailedWarning
 
-from tuner_app import description, folds, inputs, journal, programs, results
+from tuner_app import description, folds, inputs, journal, programs, results, trials
 from tuner_app.errors import InputError, ProjectError, SearchError, SearchInterrupted
 from tuner_app.executors import Batch, Executor, Outcome, ThreadExecutor
 from tuner_app.folds import FoldTask
 from tuner_app.interrupts import StopRequest
 from tuner_app.observers import SearchObserver, SearchPlan
 from tuner_app.oracle import grid_size, space_values
-from tuner_app.project import sealed, set_aside, write_json
+from tuner_app.project import sealed, write_json
 from tuner_app.refit import REFIT_FOLD, Refit, refit_best
 from tuner_app.results import Candidate, FoldResult, mean_and_std
 from tuner_app.results_file import ResultsFile
@@ -240,6 +241,8 @@ class Search:
         returned = self.fitter(task)
         seconds = time.perf_counter() - began
         record, hyperparameters = returned if isinstance(returned, tuple) else (returned, None)
+        declared = trials.declared_by_fit(hyperparameters, task.values, self.tuner.asked_space)
+        record = dataclasses.replace(record, declared=declared)
         self.journal.write(record, durable=seconds >= _DURABLE_SECONDS)
         return _Done(task, record, hyperparameters, seconds)
 
@@ -278,7 +281,7 @@ class Search:
         candidate = Candidate(
             trial_id, dict(trial.hyperparameters.values), tuple(sorted(tuner.fold_results[trial_id], key=_by_fold))
         )
-        self._report_trial(trial, candidate)
+        trials.report(tuner.oracle, tuner.rule, trial, candidate)
         self._compare(candidate)
         self._tell("candidate_ended", candidate)
         try:
@@ -316,27 +319,6 @@ class Search:
             return 1
         return self.executor.n_jobs - bool(self.early_refit is not None and self.early_refit.running)
 
-    def _report_trial(self, trial: Trial, candidate: Candidate) -> None:
-        """Tell Keras Tuner's trial what came of it."""
-        tuner = self.tuner
-        metrics = [found for found in tuner.rule.fold_metrics(candidate.folds) if found is not None]
-        score = mean_and_std(candidate, tuner.rule)[0]
-        if not metrics or math.isnan(score):
-            trial.status = TrialStatus.FAILED
-            trial.message = candidate.errors[0] if candidate.errors else "The score is not a finite number."
-            return
-        means = {
-            name: sum(m[name] for m in metrics) / len(metrics) for name in metrics[0] if all(name in m for m in metrics)
-        }
-        if len(tuner.rule.objectives) == 1:
-            name, direction = tuner.rule.objectives[0]
-            means[name] = score * (-1.0 if direction == "min" else 1.0)
-        else:
-            means[tuner.oracle.objective.name] = -score
-        epoch = tuner.rule.refit_epochs(candidate.folds)
-        tuner.oracle.update_trial(trial.trial_id, means, step=0 if epoch is None else epoch - 1)
-        trial.status = TrialStatus.COMPLETED
-
     def _drain(self) -> None:
         """Let the running fits stop at their next epoch; their outcomes are dropped."""
         self.stop.ask()
@@ -373,41 +355,16 @@ class Search:
         return records
 
     def _restore(self) -> None:
+        """Take over what the journal holds, and nothing else."""
         tuner = self.tuner
-        tuner.fold_results = {}
-        self._forget_foreign_trials()
-        for record in self._records():
-            if record.fold >= len(self.splits) or record.execution >= tuner.executions_per_trial:
-                continue
-            trial = tuner.oracle.trials.get(record.trial_id)
-            if trial is not None and not record.values.items() <= trial.hyperparameters.values.items():
-                self._forget({record.trial_id: "its values are not those of its folds"})
-                trial = None
-            if trial is None:
-                tuner.oracle.adopt(record.trial_id, record.values)
-            tuner.fold_results.setdefault(record.trial_id, []).append(record)
-        whole = len(self.splits) * tuner.executions_per_trial
-        order = sorted(tuner.oracle.trials, key=lambda trial_id: (len(trial_id), trial_id))
-        ended = set(tuner.oracle.end_order)
-        missing = [i for i in order if len(tuner.fold_results.get(i, [])) < whole or i not in ended]
-        tuner.oracle.reopen(missing)
-
-    def _forget_foreign_trials(self) -> None:
-        """Leave out the trials of another search space, which someone has put here."""
-        space = {entry["config"]["name"]: json.dumps(entry, sort_keys=True) for entry in self.tuner.asked_space}
-        foreign = {}
-        for trial_id, trial in self.tuner.oracle.trials.items():
-            known = {json.dumps(entry, sort_keys=True) for entry in trial.hyperparameters.get_config()["space"]}
-            if not known.issuperset(space.values()):
-                foreign[trial_id] = "it is of another search space"
-        self._forget(foreign)
-
-    def _forget(self, reasons: Mapping[str, str]) -> None:
-        for trial_id, reason in reasons.items():
-            path = self.tuner.project.trial_folder(trial_id) / "trial.json"
-            if path.exists():
-                set_aside(path, reason)
-        self.tuner.oracle.forget(reasons, self.tuner.asked_space)
+        executions = tuner.executions_per_trial
+        records = [r for r in self._records() if r.fold < len(self.splits) and r.execution < executions]
+        candidates, fits = journal.group(records), len(self.splits) * executions
+        tuner.fold_results = {candidate.trial_id: list(candidate.folds) for candidate in candidates}
+        trials.restore(
+            *(tuner.oracle, tuner.rule, candidates), space=tuner.asked_space, fits=fits, project=tuner.project
+        )
+        trials.set_aside_contradictions(tuner.oracle, tuner.project)
 
     def _asked(self) -> dict[str, Any]:
         tuner = self.tuner

@@ -20,7 +20,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial
 
-from tuner_app import devices, inputs, predictor, probe, training
+from tuner_app import devices, inputs, predictor, probe, training, trials
 from tuner_app.errors import InputError, ProjectError
 from tuner_app.executors import count_jobs
 from tuner_app.folds import FoldTask
@@ -270,10 +270,10 @@ class GridSearchCV(keras_tuner.GridSearch):
     _model_facts: probe.ModelFacts | None = None
 
     def reload(self) -> None:
-        """Read the trials of an earlier run. The space is declared anew first, so that a changed one can be told."""
+        """Make the trials of an earlier run from its journal. The space is declared anew: a changed one can be told."""
         self._populate_initial_space()
         self.asked_space = self.oracle.hyperparameters.get_config()["space"]
-        self.oracle.reload()
+        trials.reload(self.oracle, self.rule, self.project, self.asked_space)
 
     def save(self) -> None:
         """Leave Keras Tuner's mark of a project; once is enough, since it holds no state."""
