@@ -38,7 +38,7 @@ BAD_TABLES = [
         "no target",
         "data.csv",
         b"a,b,class\n1,2,x\n",
-        r"column 'label' .* has the columns 'a', 'b', 'class'\. .*--target",
+        r"column 'label' .* has the columns 'a', 'b', 'class'\. .*the argument target",
     ),
     _case(
         "no target among many", "data.csv", ",".join(f"c{i}" for i in range(99)).encode(), r"'c7', \.\.\. \(99 in all\)"
@@ -131,7 +131,7 @@ BAD_TABLES = [
         "measurements as labels",
         "data.csv",
         b"a,b,label\n1,2,1.5\n3,4,2\n",
-        r"must be classes .* such as 1\.5\. .*--target",
+        r"must be classes .* such as 1\.5\. .*the argument target",
     ),
 ]
 

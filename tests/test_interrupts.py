@@ -62,7 +62,9 @@ def test_a_signal_stops_the_search_and_the_next_run_continues(
     whole = make_tuner(project_name="whole")
     whole.search(*data)
     stopped = make_tuner(fold_fitter=FakeFitter(before=SignalAt(number, fit)), n_jobs=n_jobs)
-    with pytest.raises(SearchInterrupted, match=r"fits are done and kept in .*search\. Run the same command") as caught:
+    with pytest.raises(
+        SearchInterrupted, match=r"fits are done and kept in .*search\. Call search\(\) again"
+    ) as caught:
         stopped.search(*data)
     assert caught.value.signal_number == number
     assert isinstance(caught.value, KeyboardInterrupt)

@@ -222,11 +222,11 @@ class TestReadBack:
         assert "is left out" in caplog.text
 
     def test_no_search_is_told(self, project: Project) -> None:
-        with pytest.raises(ProjectError, match=r"search\.json is not there. Run `python -m tuner_app.tune` first"):
+        with pytest.raises(ProjectError, match=r"search\.json is not there. Call search\(\) first"):
             journal.load_search(project)
 
     @pytest.mark.parametrize("change", [{"rule": None}, {"rule": {}}, {"rule": {"objectives": 3}}, {"n_splits": "two"}])
     def test_a_damaged_description_is_told(self, project: Project, change: dict[str, Any]) -> None:
         self.describe(project, **change)
-        with pytest.raises(ProjectError, match=r"search\.json is damaged .*--overwrite"):
+        with pytest.raises(ProjectError, match=r"search\.json is damaged .*Search anew with overwrite=True"):
             journal.load_search(project)

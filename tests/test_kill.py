@@ -215,7 +215,7 @@ def test_another_search_is_refused_and_leaves_all_as_it_is(
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     options = dict(data_changes)
     x = data[0] + options.pop("x", 0)
-    with pytest.raises(ProjectError, match=rf"{difference}.*--overwrite"):
+    with pytest.raises(ProjectError, match=rf"{difference}.*Start over with overwrite=True"):
         make_tuner(**changes).search(x, data[1], **options)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 

@@ -176,7 +176,7 @@ class TestLoading:
             load_predictor(project)
 
     def test_no_manifest(self, tmp_path):
-        with pytest.raises(ProjectError, match=r"is not there\. Run `python -m tuner_app\.tune` first"):
+        with pytest.raises(ProjectError, match=r"is not there\. Call search\(\) first"):
             load_predictor(Project(tmp_path, "nothing"))
 
     def test_a_model_of_two_inputs(self, project, tmp_path):

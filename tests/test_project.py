@@ -31,7 +31,7 @@ class TestNames:
         ],
     )
     def test_a_name_that_could_lead_elsewhere_is_refused(self, tmp_path: Path, name: Any) -> None:
-        with pytest.raises(InputError, match=r"A project name must be .*Choose another --project-name"):
+        with pytest.raises(InputError, match=r"A project name must be .*Choose another project_name"):
             Project(tmp_path, name)
 
     @given(st.text())
@@ -93,7 +93,7 @@ class TestFiles:
     )
     def test_damaged_json_is_told(self, tmp_path: Path, content: bytes, message: str) -> None:
         (tmp_path / "x.json").write_bytes(content)
-        with pytest.raises(ProjectError, match=rf"{message}.*Start over with --overwrite"):
+        with pytest.raises(ProjectError, match=rf"{message}.*Search anew with overwrite=True"):
             module.read_json(tmp_path / "x.json")
 
 

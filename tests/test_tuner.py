@@ -614,7 +614,7 @@ class TestResuming:
 
         fitter = FakeFitter(before=stop)
         with pytest.raises(
-            SearchInterrupted, match=r"4 of \d+ fits are done and kept in .*Run the same command again"
+            SearchInterrupted, match=r"4 of \d+ fits are done and kept in .*Call search\(\) again"
         ) as caught:
             make_tuner(GRID, fold_fitter=fitter, observers=[Stop()], n_jobs=1).search(*data)
         assert caught.value.signal_number == 15
@@ -668,7 +668,7 @@ class TestProjectOfAnotherSearch:
         fitter = FakeFitter()
         options: dict[str, Any] = {"space": {"a": [1, 2, 3]}, "cv": 3, "fold_fitter": fitter} | changes
         before = files_of(make_tuner().project.path)
-        with pytest.raises(ProjectError, match=rf"made by another search: .*{message}.*--overwrite \(overwrite=True\)"):
+        with pytest.raises(ProjectError, match=rf"made by another search: .*{message}.*Start over with overwrite=True"):
             make_tuner(**options).search(*data, **(fit_options or {"epochs": 2}))
         assert fitter.tasks == []
         assert files_of(make_tuner().project.path) == before

@@ -7,6 +7,8 @@
     141   the reader of our output went away (`... | head`)
 
 Anything else is a bug, and a bug shows its traceback.
+
+The library's messages name Python's arguments; here, and nowhere else, they become the options of the commands.
 """
 
 from __future__ import annotations
@@ -20,6 +22,23 @@ from tuner_app.errors import SearchError, SearchInterrupted, TunerAppError
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
+
+# What the library says, and what it is on a command line; the first that fits wins. A remedy that needs a search names
+# its command, since those that only read a project meet it too; all others have these options themselves.
+PHRASES = (
+    ("Call search() again to write it anew", "Run `python -m tuner_app.tune` again to write it anew"),
+    ("Search anew with overwrite=True", "Start over with `python -m tuner_app.tune --overwrite`"),
+    ("Call search() first", "Run `python -m tuner_app.tune` first"),
+    ("Call search() again", "Run the same command again"),
+    ("call search() again", "run the same command again"),
+    ("overwrite=True", "--overwrite"),
+    ("Choose another directory or project_name", "Choose another --directory or --project-name"),
+    ("another project_name", "another --project-name"),
+    ("another directory.", "another --directory."),
+    ("Choose another cv.", "Choose another --folds."),
+    ("the argument target", "--target"),
+)
+_LEAVING = "Interrupted. Call search() again (without overwrite=True) to continue; what is finished is kept."
 
 
 def run(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] | None = None) -> int:
@@ -36,7 +55,7 @@ def run(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] 
         SystemExit: From argparse: 0 after `--help`, 2 for a command line that it refuses.
     """
     try:
-        with interrupts.obeyed_at_once():
+        with interrupts.obeyed_at_once(in_options(_LEAVING)):
             code = main(argv)
             sys.stdout.flush()
     except SearchError as error:
@@ -54,6 +73,14 @@ def run(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] 
     return code or 0
 
 
+def in_options(message: str) -> str:
+    """A message of the library as a command says it. Only its first line: the rest is the traceback of a fit."""
+    first, *rest = message.split("\n", 1)
+    for phrase, options in PHRASES:
+        first = first.replace(phrase, options)
+    return "\n".join([first, *rest])
+
+
 def _end(code: int) -> int:
     """Python cannot end in peace while TensorFlow works in other threads: then the process ends here."""
     if interrupts.is_training():
@@ -66,7 +93,7 @@ def _fail(message: str, code: int) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    print(message.rstrip(), file=sys.stderr)
+    print(in_options(message).rstrip(), file=sys.stderr)
     return code
 
 

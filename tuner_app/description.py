@@ -86,7 +86,7 @@ def check_same_search(project: Project, known: Mapping[str, Any], asked: Mapping
     if differences:
         raise ProjectError(
             f"The project {project.path} was made by another search: {'; '.join(differences)}. "
-            "Start over with --overwrite (overwrite=True), or choose another --project-name."
+            "Start over with overwrite=True, or choose another project_name."
         )
 
 

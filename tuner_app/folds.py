@@ -175,7 +175,7 @@ def make_splits(cv: Any, x: Any, y: Any, groups: Any = None) -> list[tuple[Index
         if not 2 <= int(cv) <= rows:
             raise InputError(
                 f"The number of folds must be at least 2 and at most the number of rows ({rows}). "
-                f"Received: {cv}. Choose another --folds."
+                f"Received: {cv}. Choose another cv."
             )
         splitter = KFold(int(cv))
     try:

@@ -18,8 +18,7 @@ from typing import Any
 
 from tuner_app.errors import SearchInterrupted
 
-_MESSAGE = "Interrupted. Run the same command again (without --overwrite) to continue; what is finished is kept."
-_AT_ONCE = "Stopped at once. Run the same command again (without --overwrite) to continue; what is finished is kept."
+_AT_ONCE = "Stopped at once. Call search() again (without overwrite=True) to continue; what is finished is kept."
 _FIT_THREAD = "trial "
 _GRACE_SECONDS = 0.2
 
@@ -61,16 +60,19 @@ class StopRequest:
 
 
 @contextlib.contextmanager
-def obeyed_at_once() -> Iterator[None]:
+def obeyed_at_once(last_line: str) -> Iterator[None]:
     """For a command line: both signals raise `SearchInterrupted`, wherever the command is, but for a search.
 
     In the middle of an import they end the process instead: C code that imports turns such an exception into an
     `ImportError`, or loses it.
+
+    Args:
+        last_line: What the exception says, or the process before it ends.
     """
     numbers = [signal.SIGTERM] if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL else []
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         numbers.append(signal.SIGINT)
-    with _handled(numbers, _leave), _screen.kept():
+    with _handled(numbers, _leave), _screen.kept(last_line):
         yield
 
 
@@ -100,12 +102,14 @@ def leave_now(code: int, message: str = "") -> None:
 
 
 class _Screen:
-    """Standard error as it was when the command began: while TensorFlow loads it is held back."""
+    """Standard error as it was when the command began: while TensorFlow loads it is held back. And its last line."""
 
     descriptor = 2
+    last_line = ""
 
     @contextlib.contextmanager
-    def kept(self) -> Iterator[None]:
+    def kept(self, last_line: str) -> Iterator[None]:
+        self.last_line = last_line
         try:
             self.descriptor = os.dup(2)
         except OSError:  # a process without stderr
@@ -123,8 +127,8 @@ _screen = _Screen()
 
 def _leave(number: int, frame: FrameType | None) -> None:
     if _is_importing(frame):
-        leave_now(128 + number, _MESSAGE)
-    raise SearchInterrupted(_MESSAGE, number)
+        leave_now(128 + number, _screen.last_line)
+    raise SearchInterrupted(_screen.last_line, number)
 
 
 def _is_importing(frame: FrameType | None) -> bool:

@@ -161,7 +161,7 @@ def load_search(project: Project) -> SearchRecord:
         if set(content.get("asked", ())) >= description.FIRST_KEYS:  # Less is enough to report on a search.
             description.check_consistent(content)
     except (KeyError, TypeError, ValueError) as error:
-        raise ProjectError(f"{project.search_file} is damaged ({error!r}). Start over with --overwrite.") from error
+        raise ProjectError(f"{project.search_file} is damaged ({error!r}). Search anew with overwrite=True.") from error
     results = []
     for path in sorted(project.path.glob("trial_*/fold_*.json")):
         try:

@@ -70,11 +70,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         answers = labels_of(probabilities, manifest)
     accuracy = _accuracy_line(rows, answers, manifest)
     columns = _columns(options, rows, answers, manifest, probabilities)
-    write_whole(pathlib.Path(options.output).resolve(), _csv_text(columns))
+    _write(options.output, _csv_text(columns))
     if accuracy:
         print(accuracy)
     print(f"Wrote {len(rows.ids)} predictions of the project {project.name!r} to {options.output}")
     return 0
+
+
+def _write(output: str, text: str) -> None:
+    try:
+        write_whole(pathlib.Path(output).resolve(), text)
+    except ProjectError as error:
+        raise ProjectError(
+            f"Cannot write {output!r}: {error.__cause__}. Free some space, or name another --output."
+        ) from error
 
 
 def _parser() -> argparse.ArgumentParser:

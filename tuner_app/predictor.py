@@ -22,7 +22,7 @@ from tuner_app.errors import DataError, InputError, ProjectError
 from tuner_app.project import Project, cannot_write, read_json, sealed, write_json
 
 _BLOCK = 256
-_AGAIN = "Run `python -m tuner_app.tune` again to write it anew."
+_AGAIN = "Call search() again to write it anew."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -48,7 +48,7 @@ class Project:
         if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith((".", " ")):
             raise InputError(
                 "A project name must be letters, digits, '_', '.', '-' or spaces, start with a letter, digit "
-                f"or '_', and have at most 100 characters. Received: {name!r}. Choose another --project-name."
+                f"or '_', and have at most 100 characters. Received: {name!r}. Choose another project_name."
             )
         self.directory = pathlib.Path(directory)
         self.name = name
@@ -122,12 +122,12 @@ class Project:
         if not self.path.exists():
             return
         if not self.path.is_dir():
-            raise ProjectError(f"A project must be a folder, but {self.path} is a file. Choose another --project-name.")
+            raise ProjectError(f"A project must be a folder, but {self.path} is a file. Choose another project_name.")
         ours = self.search_file.exists() or self.oracle_file.exists() or (self.path / "tuner0.json").exists()
         if not ours and any(not _is_leftover(path) for path in self.path.iterdir()):
             raise ProjectError(
                 f"{self.path} was not made by a search (it has no search.json), so it is not deleted. "
-                "Choose another --project-name or empty the folder yourself."
+                "Choose another project_name or empty the folder yourself."
             )
 
     def make_folder(self) -> None:
@@ -141,7 +141,7 @@ class Project:
         except OSError as error:
             raise ProjectError(
                 f"The project's folder {self.path} cannot be made: {error.strerror or error}. "
-                "Choose another --directory or --project-name."
+                "Choose another directory or project_name."
             ) from error
 
     def remove(self) -> None:
@@ -160,7 +160,7 @@ class Project:
         except OSError as error:
             raise ProjectError(
                 f"Cannot remove {self.path}: {error.strerror or error}. Make it writable, or choose another "
-                "--project-name."
+                "project_name."
             ) from error
 
     def remove_leftovers(self) -> None:
@@ -184,7 +184,7 @@ class Project:
         except filelock.Timeout:
             raise ProjectError(
                 f"Another search is running on the project {self.path}. Wait for it to end, or choose another "
-                "--project-name."
+                "project_name."
             ) from None
         except OSError as error:
             raise ProjectError(cannot_write(self.directory, error)) from error
@@ -299,12 +299,12 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ProjectError(f"{path} is not there. Run `python -m tuner_app.tune` first.") from None
+        raise ProjectError(f"{path} is not there. Call search() first.") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise ProjectError(f"{path} cannot be read as JSON ({error}). Start over with --overwrite.") from error
+        raise ProjectError(f"{path} cannot be read as JSON ({error}). Search anew with overwrite=True.") from error
     if not isinstance(content, dict):
         raise ProjectError(
-            f"{path} must hold a JSON object, not a {type(content).__name__}. Start over with --overwrite."
+            f"{path} must hold a JSON object, not a {type(content).__name__}. Search anew with overwrite=True."
         )
     checksum = content.pop(_CHECKSUM, None)
     if checksum is not None and checksum != digest(content):
@@ -347,7 +347,7 @@ def cannot_write(path: pathlib.Path, error: OSError) -> str:
     reason = error.strerror or str(error)
     return (
         f"Cannot write {path}: {reason}. What was finished before is safe; free some space or make the folder "
-        "writable, then run the same command again (without --overwrite) to continue."
+        "writable, then call search() again (without overwrite=True) to continue."
     )
 
 

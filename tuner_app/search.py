@@ -521,7 +521,7 @@ class Search:
         done = sum(len(records) for records in tuner.fold_results.values())
         raise SearchInterrupted(
             f"Interrupted: {done} of {max(done, self.planned_fits)} fits are done and kept in {tuner.project.path}. "
-            "Run the same command again (without --overwrite) to continue.",
+            "Call search() again (without overwrite=True) to continue.",
             self.stop.signal_number or 2,
         )
 
