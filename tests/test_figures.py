@@ -19,6 +19,7 @@ from tuner_app.errors import InputError
 from tuner_app.journal import Journal, SearchRecord, load_search, rule_to_json
 from tuner_app.project import Project, write_json
 from tuner_app.results import FoldResult, ScoreRule, best_index, cv_results
+from tuner_app.tensorboard_logs import Score, heat_map
 
 ACCURACY = (("val_accuracy", "max"),)
 LOSS = (("val_loss", "min"),)
@@ -316,12 +317,18 @@ class TestPlots:
         assert cells.best == (4, 1)
         assert cells.row_values[cells.best[0]] == 512
 
-    def test_heat_map_averages_over_the_others(self, tmp_path: pathlib.Path) -> None:
-        grid = grid_of({"a": [1, 2], "b": [1, 2], "c": [10, 20]})
-        record = record_of(tmp_path, grid, lambda v, k: (v["a"] + 10 * v["b"] + v["c"]) / 100)
-        cells = figures.heat_map(figures.ranking(record), "a", "b")
-        assert cells.mean == pytest.approx(np.array([[0.26, 0.36], [0.27, 0.37]]))
-        assert cells.std == pytest.approx(np.full((2, 2), 0.05))
+    def test_heat_map_shows_the_best_of_each_cell_as_tensorboard_does(self, tmp_path: pathlib.Path) -> None:
+        space = {"a": [1, 2], "b": [1, 2], "c": [10, 20]}
+        record = record_of(tmp_path, grid_of(space), lambda v, k: (v["a"] + 10 * v["b"] + v["c"] + k * v["b"]) / 100)
+        cells = figures.heat_map(figures.ranking(record), "b", "a")
+        assert cells.mean == pytest.approx(np.array([[0.32, 0.33], [0.43, 0.44]]))
+        assert cells.std == pytest.approx(np.array([[1, 1], [2, 2]]) * math.sqrt(2 / 3) / 100)
+        picture = heat_map(space, [Score.of(candidate, record.rule) for candidate in record.finished])
+        assert picture is not None
+        assert (picture.row_title, picture.column_title) == ("b", "a")
+        shown = [[cell.text for cell in line] for line in picture.cells]
+        pairs = [zip(*lines, strict=True) for lines in zip(cells.mean, cells.std, strict=True)]
+        assert shown == [[(f"{mean:.4f}", f"({std:.4f})") for mean, std in line] for line in pairs]
 
     def test_heat_map_of_an_unknown_hyperparameter(self, tmp_path: pathlib.Path) -> None:
         with pytest.raises(InputError, match=r"hyperparameters of the search, \['nodes', .*Received: 'units'"):

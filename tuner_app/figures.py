@@ -218,15 +218,15 @@ class Effect:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class HeatMap:
-    """The mean score over two hyperparameters, averaged over the others where there are more.
+    """The score over two hyperparameters; where there are more, each cell is that of its best candidate.
 
     Attributes:
         row_name: The hyperparameter down the side.
         column_name: The hyperparameter along the bottom.
         row_values: Its values, `(n_rows,)`.
         column_values: Its values, `(n_columns,)`.
-        mean: Shape `(n_rows, n_columns)`, NaN where nothing is finished.
-        std: Shape `(n_rows, n_columns)`.
+        mean: The best candidate's mean over its folds, `(n_rows, n_columns)`; NaN where none has a score.
+        std: The same candidate's standard deviation over its folds, `(n_rows, n_columns)`.
         best: Row and column of the best candidate.
     """
 
@@ -549,7 +549,10 @@ def effects(ranked: Ranking) -> tuple[Effect, ...]:
 
 
 def heat_map(ranked: Ranking, row_name: str, column_name: str) -> HeatMap:
-    """The mean score and its standard deviation over two hyperparameters.
+    """The mean score and its standard deviation over two hyperparameters, as TensorBoard's picture shows them.
+
+    Where there are more hyperparameters a cell has several candidates, and shows the best of them: a number that
+    stands in the table, where a mean over what happens to be finished there would be nobody's.
 
     Raises:
         InputError: The search has no such hyperparameter.
@@ -561,16 +564,16 @@ def heat_map(ranked: Ranking, row_name: str, column_name: str) -> HeatMap:
                 "Name two of them."
             )
     rows, columns = ranked.space[row_name], ranked.space[column_name]
-    shared = _by_values(ranked, (row_name, column_name))
-    cells = [[_spread(shared.get((r, c), ())) for c in columns] for r in rows]
+    best_of = {places: shared[0] for places, shared in _by_values(ranked, (row_name, column_name)).items()}
+    cells = [[best_of.get((r, c)) for c in columns] for r in rows]
     best = _values_of(ranked.best, (row_name, column_name)) if ranked.best else None
     return HeatMap(
         row_name,
         column_name,
         rows,
         columns,
-        np.array([[cell.mean for cell in line] for line in cells]),
-        np.array([[cell.std for cell in line] for line in cells]),
+        np.array([[math.nan if cell is None else cell.mean for cell in line] for line in cells]),
+        np.array([[math.nan if cell is None else cell.std for cell in line] for line in cells]),
         (rows.index(best[0]), columns.index(best[1])) if best else (-1, -1),
     )
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tuner_app.errors import InputError, SearchError
 from tuner_app.journal import group
 from tuner_app.observers import SearchObserver, SearchPlan
-from tuner_app.results import Candidate, FoldResult, ScoreRule, mean_and_std, summary_lines
+from tuner_app.results import Candidate, FoldResult, ScoreRule, best_of, mean_and_std, summary_lines
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -169,7 +169,7 @@ class _Tally:
     done: int = 0
     seconds: float = 0.0
     best: str | None = None
-    best_score: float = float("-inf")
+    best_candidate: Candidate | None = None
     running: dict[tuple[str, int, int], _Running] = dataclasses.field(default_factory=dict)
     errors: Counter[str] = dataclasses.field(default_factory=Counter)
     begun: dict[str, tuple[int, float]] = dataclasses.field(default_factory=dict)
@@ -212,9 +212,10 @@ class _Tally:
 
     def compare(self, candidate: Candidate, rule: ScoreRule) -> None:
         """A candidate is whole."""
-        mean, std = mean_and_std(candidate, rule)
-        if mean > self.best_score:
-            self.best_score = mean
+        rivals = [candidate] if self.best_candidate is None else [self.best_candidate, candidate]
+        if best_of(rivals, rule) is candidate:
+            mean, std = mean_and_std(candidate, rule)
+            self.best_candidate = candidate
             self.best = f"{mean:.6f} ({std:.6f}) with {values_text(candidate.values)}"
 
     def seconds_left(self, now: float) -> float | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import statistics
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -262,19 +262,37 @@ def cv_results(
 def mean_and_std(candidate: Candidate, rule: ScoreRule) -> tuple[float, float]:
     """`mean_test_score` and `std_test_score` of one whole candidate, without making the table.
 
+    They are those of the table to the last bit: ties are decided by it.
+
     Args:
         candidate: A candidate with all its folds.
         rule: How histories become scores.
     """
     if rule not in candidate._scores:
-        by_fold: dict[int, list[float]] = defaultdict(list)
-        for result, score in zip(candidate.folds, rule(candidate.folds), strict=True):
-            by_fold[result.fold].append(score)
-        means = [math.fsum(scores) / len(scores) for scores in by_fold.values()]
-        mean = math.fsum(means) / len(means)
-        std = math.sqrt(math.fsum((value - mean) ** 2 for value in means) / len(means))
-        candidate._scores[rule] = mean, std
+        candidate._scores[rule] = _alone(candidate, rule(candidate.folds))
     return candidate._scores[rule]
+
+
+def mean_fit_time(candidate: Candidate) -> float:
+    """`mean_fit_time` of one whole candidate, in seconds, without making the table."""
+    return _alone(candidate, [fold.fit_seconds for fold in candidate.folds])[0]
+
+
+def best_of(candidates: Iterable[Candidate], rule: ScoreRule) -> Candidate | None:
+    """The candidate with the highest mean score, of equals the first one asked for; None where none has a score.
+
+    Args:
+        candidates: Whole candidates, in any order (that in which they ended, say).
+        rule: How histories become scores.
+    """
+    scored = [(mean_and_std(candidate, rule)[0], candidate) for candidate in candidates]
+    present = [(score, candidate) for score, candidate in scored if not math.isnan(score)]
+    return min(present, key=lambda pair: (-pair[0], trial_order(pair[1].trial_id)), default=(0.0, None))[1]
+
+
+def trial_order(trial_id: str) -> tuple[int, str]:
+    """A key that sorts trials in the order in which they were asked for."""
+    return len(trial_id), trial_id
 
 
 def ranks(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
@@ -363,9 +381,23 @@ def _train_scores(candidate: Candidate, rule: ScoreRule, index: int | None) -> l
     return scores
 
 
+def _alone(candidate: Candidate, numbers: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard deviation over the folds of one candidate, from one number a fit."""
+    n_splits = 1 + max(fold.fold for fold in candidate.folds)
+    means, stds = _statistics(_by_fold([candidate], n_splits, lambda _: numbers))
+    return float(means[0]), float(stds[0])
+
+
+def _statistics(numbers: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Mean and population standard deviation of each row, in scikit-learn's arithmetic: the only place for it.
+
+    An exact sum (`math.fsum`) may differ in the last bit, and so name another winner of a tie.
+    """
+    return np.mean(numbers, axis=1), np.std(numbers, axis=1)
+
+
 def _add_statistics(table: dict[str, Any], label: str, numbers: npt.NDArray[np.float64]) -> None:
-    table[f"mean_{label}"] = np.mean(numbers, axis=1)
-    table[f"std_{label}"] = np.std(numbers, axis=1)
+    table[f"mean_{label}"], table[f"std_{label}"] = _statistics(numbers)
 
 
 def _add_scores(table: dict[str, Any], label: str, scores: npt.NDArray[np.float64]) -> None:

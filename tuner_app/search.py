@@ -92,7 +92,7 @@ class Search:
         self.schedule = Schedule()
         self.running = 0
         self.slowest_fit = math.inf
-        self.best: tuple[float, Candidate] | None = None
+        self.best: Candidate | None = None
         self.early_refit: Refit | None = None
         self.asked_for = 0
         self.planned_fits = 0
@@ -291,10 +291,11 @@ class Search:
 
     def _compare(self, candidate: Candidate) -> None:
         """Keep the best candidate so far; a refit of one that is beaten is dropped."""
-        score = mean_and_std(candidate, self.tuner.rule)[0]
-        if math.isnan(score) or (self.best is not None and score <= self.best[0]):
+        rivals = [candidate] if self.best is None else [self.best, candidate]
+        best = results.best_of(rivals, self.tuner.rule)
+        if best is self.best:
             return
-        self.best = (score, candidate)
+        self.best = best
         if self.early_refit is not None:
             self.early_refit.cancel()
             self.early_refit = None
@@ -307,7 +308,7 @@ class Search:
         wanted = self.tuner.refit is True and self.tuner.fold_fitter is None and self.executor.n_jobs > 1
         if not wanted or not self.handed_out or self.best is None or self.early_refit is not None or not self.running:
             return
-        candidate = self.best[1]
+        candidate = self.best
         seconds = float(np.mean([fold.fit_seconds for fold in candidate.folds]))
         share = self.data.rows / float(np.mean([len(train) for train, _ in self.splits]))
         if self.schedule.remaining_seconds() <= seconds * share:

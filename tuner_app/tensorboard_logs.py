@@ -38,7 +38,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from tuner_app.errors import InputError
 from tuner_app.journal import group
 from tuner_app.observers import SearchObserver, SearchPlan
-from tuner_app.results import Candidate, FoldResult, History, ScoreRule, mean_and_std, ranks
+from tuner_app.results import Candidate, FoldResult, History, ScoreRule, mean_and_std, mean_fit_time, ranks, trial_order
 
 logger = logging.getLogger(__name__)
 
@@ -73,8 +73,7 @@ class Score:
     @classmethod
     def of(cls, candidate: Candidate, rule: ScoreRule) -> Score:
         """The same numbers as in `cv_results_`."""
-        seconds = sum(fold.fit_seconds for fold in candidate.folds)
-        return cls(candidate, *mean_and_std(candidate, rule), seconds / len(candidate.folds))
+        return cls(candidate, *mean_and_std(candidate, rule), mean_fit_time(candidate))
 
 
 class TensorBoardLogs(SearchObserver):
@@ -423,8 +422,9 @@ def summary_table(scores: Sequence[Score], *, n_candidates: int, interrupted: bo
     return stopped + "\n".join(lines) + (f"\n\n{more} more are in results.csv." if more > 0 else "")
 
 
-def _badness(score: Score) -> float:
-    return -score.mean if math.isfinite(score.mean) else math.inf
+def _badness(score: Score) -> tuple[float, tuple[int, str]]:
+    """The best first, of equals the first one asked for, whichever ended first."""
+    return (-score.mean if math.isfinite(score.mean) else math.inf, trial_order(score.candidate.trial_id))
 
 
 def _score_cell(score: Score | None, means: Sequence[float], best: Score) -> Cell:
