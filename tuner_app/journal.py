@@ -158,7 +158,7 @@ def load_search(project: Project) -> SearchRecord:
         rule = rule_from_json(content["rule"])
         n_splits, executions = _positive(content["n_splits"]), _positive(content["executions_per_trial"])
         search_id = str(content["search_id"])
-        if set(content.get("asked", ())) >= description.FIRST_KEYS:  # Less is enough to report on a search.
+        if set(content.get("asked") or ()) >= description.FIRST_KEYS:  # Less is enough to report on a search.
             description.check_consistent(content)
     except (KeyError, TypeError, ValueError) as error:
         raise ProjectError(f"{project.search_file} is damaged ({error!r}). Search anew with overwrite=True.") from error
