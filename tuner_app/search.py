@@ -37,7 +37,7 @@ from tuner_app.observers import SearchObserver, SearchPlan
 from tuner_app.oracle import grid_size, space_values
 from tuner_app.project import sealed, write_json
 from tuner_app.refit import REFIT_FOLD, Refit, refit_best
-from tuner_app.results import Candidate, FoldResult, mean_and_std
+from tuner_app.results import Candidate, FoldResult
 from tuner_app.results_file import ResultsFile
 from tuner_app.schedule import Schedule
 from tuner_app.training import FoldFitter, FoldStopped
