@@ -74,13 +74,16 @@ def test_its_report_is_written(directory: Path, project: str, best: str) -> None
 
 
 def test_a_finished_search_resumes_by_its_command_and_trains_nothing(
-    directory: Path, capsys: pytest.CaptureFixture[str]
+    directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(directory.parent)
     project = directory / "finished"
     before, table = files_of(project), table_of(project)
     options = ["--nodes", "4", "8", "--learning-rates", "0.01", "--folds", "2", "--epochs", "2", "--n-jobs", "1"]
-    assert tune.main([*options, "--directory", str(directory), "--project-name", "finished"]) == 0
-    assert "END" not in capsys.readouterr().out
+    assert tune.main([*options, "--directory", "logs", "--project-name", "finished"]) == 0
+    printed = capsys.readouterr().out
+    assert "END" not in printed
+    assert "Model: logs/finished/best_model.keras\nReport: logs/finished/report.html\n" in printed
     after = files_of(project)
     for name in before:
         assert name.endswith(("search.json", "oracle.json")) or after[name] == before[name]

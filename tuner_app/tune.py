@@ -96,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"--folds {arguments.folds}. Choose fewer folds."
         )
     tuner = search(dataset, arguments)
-    finish(dataset, tuner, quiet=arguments.quiet)
+    finish(dataset, tuner, directory=arguments.directory, quiet=arguments.quiet)
     return 0
 
 
@@ -154,19 +154,28 @@ def search(dataset: Any, arguments: argparse.Namespace) -> Any:
     return tuner
 
 
-def finish(dataset: Any, tuner: Any, *, quiet: bool) -> None:
-    """Write the report and say what to do next. The test part is looked at only now, after the choice and the refit."""
+def finish(dataset: Any, tuner: Any, *, directory: str, quiet: bool) -> None:
+    """Write the report and say what to do next. The test part is looked at only now, after the choice and the refit.
+
+    Args:
+        dataset: The data.
+        tuner: The tuner after its search.
+        directory: The folder of all projects as the user wrote it, for what is printed.
+        quiet: Whether nothing is printed.
+    """
     from tuner_app.pictures import confused_pictures, keep_pictures
     from tuner_app.predictor import Predictor, load_manifest
+    from tuner_app.project import Project
     from tuner_app.report import write_report
 
     predictor = Predictor(tuner.best_model_, load_manifest(tuner.project))
     keep_pictures(tuner.project, confused_pictures(dataset, predictor))
-    path = write_report(tuner.project)
+    write_report(tuner.project)
     if quiet:
         return
-    folder = tuner.project.directory
-    print(f"Model: {tuner.project.model_file}\nReport: {path}")
+    folder = pathlib.Path(directory)
+    written = Project(folder, tuner.project.name)
+    print(f"Model: {written.model_file}\nReport: {written.report_file}")
     chosen = "" if folder == pathlib.Path("logs") else f" --directory {folder}"
     if dataset.x_test is not None:
         print(f"Next: python -m tuner_app.predict{chosen}, tensorboard --logdir {folder}")

@@ -30,6 +30,9 @@ from tuner_app.project import Project, read_json, write_json
 from tuner_app.results import Candidate, FoldResult, ScoreRule
 from tuner_app.search import Search, overridden_hooks
 
+# Keras Tuner's methods that run one trial, alone and as a whole.
+_NEVER_CALLED = ("run_trial", "_build_and_fit_model", "_run_and_update_trial", "_try_run_and_update_trial")
+
 
 class GridSearchCV(keras_tuner.GridSearch):
     """Exhaustive search over a Keras Tuner search space, each candidate scored by cross-validation.
@@ -58,7 +61,7 @@ class GridSearchCV(keras_tuner.GridSearch):
         max_consecutive_failed_trials: After so many failed candidates in a row the search stops with a RuntimeError.
             Defaults to 3.
         executions_per_trial: How often each fold is fitted; the scores are averaged. Defaults to 1.
-        directory: The folder of all projects. Defaults to the current one.
+        directory: The folder of all projects. Defaults to the current one; it is made absolute at once.
         project_name: The folder of this search. Defaults to `untitled_project`.
         overwrite: Whether to start over. Defaults to False: what is done is kept, what is missing is trained.
         verbose: 0 for no output, 1 for progress, 2 for more. Defaults to 1.
@@ -124,7 +127,9 @@ class GridSearchCV(keras_tuner.GridSearch):
         self._check_counts(max_trials, executions_per_trial, seed)
         self.compile_epochs, self.jit_compile, self.keep_fold_models = compile_epochs, jit_compile, keep_fold_models
         self.verbose, self.observers, self.fold_fitter = verbose, observers, fold_fitter
-        self.project = Project(directory or ".", project_name or "untitled_project")
+        self._check_overridden()
+        # The working directory may be another one later; the project stays where it is.
+        self.project = Project(os.path.abspath(directory or "."), project_name or "untitled_project")
         self._given_seed = seed
         oracle = GridOracle(
             objective=objective,
@@ -312,6 +317,15 @@ class GridSearchCV(keras_tuner.GridSearch):
             self.project.remove()
             self.project.make_folder()
             yield
+
+    def _check_overridden(self) -> None:
+        """Refuse methods that would never be called: a trial is several folds, which run side by side."""
+        for name in _NEVER_CALLED:
+            if getattr(type(self), name) is not getattr(GridSearchCV, name):
+                raise InputError(
+                    f"{type(self).__name__} must not override {name}, which is never called: a trial is several folds, "
+                    "and each is a fit of its own. Override HyperModel.fit instead; it is called for each fold."
+                )
 
     def _check_counts(self, max_trials: Any, executions: Any, seed: Any) -> None:
         for name, value, least in (
