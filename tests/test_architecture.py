@@ -20,7 +20,7 @@ LAYERS = (
     {"errors", "versions", "interrupts", "runtime", "devices"},
     {"console", "project", "data", "hypermodels"},
     {"results", "folds", "description"},
-    {"journal", "schedule", "executors", "observers", "programs", "inputs"},
+    {"journal", "schedule", "executors", "observers", "programs", "inputs", "fingerprint"},
     {"results_file", "oracle", "compiled_fit", "predictor", "figures"},
     {"training", "progress", "pictures", "trials"},
     {"tensorboard_logs", "refit", "probe"},

@@ -12,6 +12,8 @@ from typing import Any
 from tuner_app.errors import ProjectError
 from tuner_app.project import Project, describe_differences, digest, read_json, set_aside
 
+# A layer more moves all that follow: one line names no more differences than this.
+_MOST_DIFFERENCES = 6
 # What `asked` holds since the first version.
 FIRST_KEYS = {
     *(
@@ -29,7 +31,7 @@ FIRST_KEYS = {
 }
 # What `asked` has gained since the first version, in the order in which it was gained. A new key is put at the end: a
 # `search.json` without it is compared without it, and its search keeps the id that its records have.
-ADDED_KEYS: tuple[str, ...] = ()
+ADDED_KEYS: tuple[str, ...] = ("build",)
 
 
 def read_description(project: Project) -> dict[str, Any] | None:
@@ -84,8 +86,10 @@ def check_same_search(project: Project, known: Mapping[str, Any], asked: Mapping
     compared = {key: value for key, value in asked.items() if key in then or key not in ADDED_KEYS}
     differences = describe_differences(then, compared)
     if differences:
+        shown = differences[:_MOST_DIFFERENCES]
+        more = [f"and {len(differences) - len(shown)} more"] if len(differences) > len(shown) else []
         raise ProjectError(
-            f"The project {project.path} was made by another search: {'; '.join(differences)}. "
+            f"The project {project.path} was made by another search: {'; '.join(shown + more)}. "
             "Start over with overwrite=True, or choose another project_name."
         )
 

@@ -20,7 +20,7 @@ import keras_tuner
 import tensorflow as tf
 from keras.src.backend.common import global_state
 
-from tuner_app import programs, training
+from tuner_app import fingerprint, programs, training
 from tuner_app.folds import map_arrays, with_tuples
 from tuner_app.inputs import SearchData
 
@@ -73,10 +73,12 @@ class Probe:
     Attributes:
         model: The model.
         facts: What it tells of its outputs.
+        description: Its architecture and compile settings, as `fingerprint.describe_model` words them.
     """
 
     model: keras.Model
     facts: ModelFacts
+    description: Mapping[str, Any]
 
 
 def probe_model(
@@ -98,10 +100,9 @@ def probe_model(
     with _undisturbed():
         try:
             model = training.build_seeded(build, hyperparameters, seed)
-            return Probe(model, facts_of(model, map_arrays(lambda array: array[:1], x)))
-        except (
-            Exception
-        ) as error:  # whatever the user's code raises: the fits meet it again, and tell it with its place
+            facts = facts_of(model, map_arrays(lambda array: array[:1], x))
+            return Probe(model, facts, fingerprint.describe_model(model))
+        except Exception as error:  # whatever the user's code raises: the fits meet it, and tell where
             logger.debug("The model built before the first fold failed: %r", error)
             return None
 

@@ -28,7 +28,7 @@ import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from sklearn.exceptions import FitFailedWarning
 
-from tuner_app import description, folds, inputs, journal, programs, results, trials
+from tuner_app import description, fingerprint, folds, inputs, journal, programs, results, trials
 from tuner_app.errors import InputError, ProjectError, SearchError, SearchInterrupted
 from tuner_app.executors import Batch, Executor, Outcome, ThreadExecutor
 from tuner_app.folds import FoldTask
@@ -77,11 +77,19 @@ class Search:
         data: The checked data.
         fit_options: What `HyperModel.fit` gets beyond the data.
         verbosity: For the default observers: 0 is quiet.
+        model: What a model of the default hyperparameters is; None where there is none to look at.
     """
 
     def __init__(
-        self, tuner: GridSearchCV, data: inputs.SearchData, *, fit_options: Mapping[str, Any], verbosity: int
+        self,
+        tuner: GridSearchCV,
+        data: inputs.SearchData,
+        *,
+        fit_options: Mapping[str, Any],
+        verbosity: int,
+        model: Mapping[str, Any] | None = None,
     ) -> None:
+        self.model = model
         self.tuner, self.data, self.fit_options = tuner, data, fit_options
         self.splits = folds.make_splits(tuner.cv, data.x, data.y, data.groups)
         self.fingerprint = data.fingerprint()
@@ -341,12 +349,25 @@ class Search:
             tuner.oracle.seed = known["asked"]["seed"]
         asked = self._asked()
         if known is not None:
+            if self.model is None:  # whatever keeps it from being built, the fits tell
+                asked |= {name: value for name, value in known["asked"].items() if name == "build"}
             description.check_same_search(project, known, asked)
+            self._warn_of_other_code(known)
         self.search_id = description.search_id(known, asked, lambda: journal.owners(project))
         self.journal = journal.Journal(project, self.search_id)
         project.remove_leftovers()
         self._restore()
         write_json(project.search_file, sealed(self._description(asked, known)))
+
+    def _warn_of_other_code(self, known: Mapping[str, Any]) -> None:
+        then, now = known.get("code"), fingerprint.source_digest(self.tuner.hypermodel)
+        if then is not None and now is not None and then != now:
+            logger.warning(
+                "The hypermodel's code has changed since %s was last searched, though it builds the same model from "
+                "the default hyperparameters. What is finished is kept; start over with overwrite=True if it would "
+                "come out otherwise now.",
+                self.tuner.project.path,
+            )
 
     def _records(self) -> list[FoldResult]:
         """The journal's records; failed fits are tried again where nothing else came of the search."""
@@ -386,6 +407,8 @@ class Search:
             "intra_op_threads": tuner.devices["intra_op_threads"],
             "compiled_epochs": {"compile_epochs": tuner.compile_epochs, "jit_compile": tuner.jit_compile},
         }
+        if self.model is not None:
+            asked["build"] = self.model
         plain: dict[str, Any] = json.loads(json.dumps(asked, default=inputs.plain))
         return plain
 
@@ -400,6 +423,7 @@ class Search:
             "executions_per_trial": tuner.executions_per_trial,
             "n_jobs": tuner.n_jobs,
             "model": type(tuner.hypermodel).__qualname__,
+            "code": fingerprint.source_digest(tuner.hypermodel),
             "classes": self.data.labels,
             "data": self.data.description(),
             "devices": tuner.devices,

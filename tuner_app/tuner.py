@@ -186,9 +186,11 @@ class GridSearchCV(keras_tuner.GridSearch):
         looked_at = self._look_at_a_model(data.x)
         self._model_facts = None if looked_at is None else looked_at.facts
         self._check_objective(looked_at, data, fit_options.get("callbacks"))
+        model = None if looked_at is None else looked_at.description
         del looked_at  # its weights are of no use to the search
         self.classes_ = data.classes
-        search = Search(self, data, fit_options=fit_options, verbosity=1 if verbose == "auto" else int(verbose))
+        verbosity = 1 if verbose == "auto" else int(verbose)
+        search = Search(self, data, fit_options=fit_options, verbosity=verbosity, model=model)
         self.n_splits_ = len(search.splits)
         with self.project.locked():
             search.run()
