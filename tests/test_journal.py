@@ -33,6 +33,10 @@ RECORD = FoldResult(
     started=1.5,
     fit_seconds=2.5,
     score_seconds=0.5,
+    measured_epochs={"val_loss": [2]},
+    stage_epochs=[3, 2],
+    scored_stage=1,
+    stage_rates=[[], [0.1, 0.01]],
 )
 TEXT = journal.encode(RECORD, "search")
 
@@ -127,6 +131,10 @@ class TestText:
             {"fold": -1},
             {"fold": "0"},
             {"final_epoch": 1.5},
+            {"measured_epochs": {"val_loss": [1.5]}},
+            {"stage_epochs": [-1]},
+            {"scored_stage": None},
+            {"stage_rates": [0.1]},
             {"fit_seconds": None},
             {"values": 3},
             {"confusion": [[1, 2]]},

@@ -232,3 +232,12 @@ class TestWords:
 def test_an_epoch_past_the_end_is_the_final_one() -> None:
     one = fold(0, [0.1, 0.2, 0.3], final_epoch=2)
     assert [one.at_epoch(epoch)["val_accuracy"] for epoch in (1, 2, 3, None)] == [0.1, 0.2, 0.2, 0.2]
+
+
+def test_an_epoch_without_validation_answers_with_the_last_one_that_has_it() -> None:
+    gaps = {"loss": [0.9, 0.8, 0.7], "val_accuracy": [math.nan, 0.5, math.nan]}
+    one = fold(0, history=gaps, final_epoch=3, measured_epochs={"val_accuracy": [2]})
+    assert one.at_epoch() == {"loss": 0.7, "val_accuracy": 0.5}
+    assert math.isnan(one.at_epoch(1)["val_accuracy"])
+    diverged = fold(0, history=gaps, final_epoch=3)
+    assert math.isnan(diverged.at_epoch()["val_accuracy"])

@@ -24,6 +24,7 @@ import tensorflow as tf
 from tuner_app import programs
 from tuner_app.folds import Index, Rows, arrays_in, map_arrays, with_tuples
 from tuner_app.programs import NotCompilableError, NotTransferableError, Program, ProgramCache
+from tuner_app.stages import Stages, StageWatch
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ class FitContext:
         planned_fits: How many fits of the same architecture the search will do at least; part of the amount of work.
         check: Called after each epoch; an exception from it ends the fit.
         known: Arrays that are copies of rows which lie in memory anyway, by identity.
+        stages: The calls of `model.fit`, and what a refit is to make of them.
         score_seconds: Counts the time spent on validation, in seconds.
         random: The order of rows comes from here; a second `fit` of the same model goes on where the first ended.
         program_options: How the last fit asked for its program; None before.
@@ -92,6 +94,7 @@ class FitContext:
     planned_fits: int = 1
     check: Callable[[], None] = lambda: None
     known: dict[int, tuple[Any, Rows]] = dataclasses.field(default_factory=dict)
+    stages: Stages = dataclasses.field(default_factory=Stages)
     score_seconds: float = 0.0
     random: np.random.Generator = dataclasses.field(init=False)
     program_options: dict[str, Any] | None = dataclasses.field(init=False, default=None)
@@ -124,8 +127,7 @@ def attach(model: keras.Model, context: FitContext) -> None:
     def fit(*arguments: Any, **options: Any) -> keras.callbacks.History:
         if type(model).fit is not keras.Model.fit:
             _say_why_not(model, context, "its class overrides fit")
-            plain = {name: _unwrapped(value) for name, value in options.items()}
-            return original(*map(_unwrapped, arguments), **plain)
+            return _foreign_fit(model, original, context, arguments, options)
         bound = _FIT.bind(model, *arguments, **options)
         bound.apply_defaults()
         return _fit(model, original, context, {name: bound.arguments[name] for name in list(_FIT.parameters)[1:]})
@@ -172,10 +174,29 @@ def predict_classes(model: keras.Model, context: FitContext, x: Any) -> Any:
     return bound(data.x, tf.constant(data.rows)).numpy()
 
 
+def _foreign_fit(model: keras.Model, original: Any, context: FitContext, arguments: Any, options: Any) -> Any:
+    """A `fit` of the model's own class, which may take any arguments."""
+    plain = {name: _unwrapped(value) for name, value in options.items()}
+    if "callbacks" not in plain:
+        return original(*map(_unwrapped, arguments), **plain)
+    with context.stages.watched(model, _callback_list(plain["callbacks"])) as callbacks:
+        return original(*map(_unwrapped, arguments), **{**plain, "callbacks": callbacks})
+
+
+def _callback_list(given: Any) -> Any:
+    if isinstance(given, keras.callbacks.CallbackList):
+        return given
+    return list(given) if isinstance(given, list | tuple) else [given] if given is not None else []
+
+
 def _fit(model: keras.Model, original: Any, context: FitContext, options: dict[str, Any]) -> keras.callbacks.History:
-    given = options["callbacks"]
-    if not isinstance(given, keras.callbacks.CallbackList):
-        options["callbacks"] = list(given) if isinstance(given, list | tuple) else [given] if given is not None else []
+    with context.stages.watched(model, _callback_list(options["callbacks"])) as callbacks:
+        return _watched_fit(model, original, context, {**options, "callbacks": callbacks})
+
+
+def _watched_fit(
+    model: keras.Model, original: Any, context: FitContext, options: dict[str, Any]
+) -> keras.callbacks.History:
     try:
         reason = _why_not(model, context, options)
         if reason is None:
@@ -600,7 +621,7 @@ def _works_by_batches(callback: Any) -> bool:
 
 def _is_users(callback: Any) -> bool:
     """Whether a callback runs the user's code, as a hook of a tuner does, too."""
-    own = type(callback).__module__.split(".")[0] == "keras" or type(callback).__module__ == "tuner_app.training"
+    own = type(callback).__module__.split(".")[0] == "keras" or isinstance(callback, StageWatch)
     return not own or isinstance(callback, keras.callbacks.LambdaCallback)
 
 

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 _JSON = json.JSONEncoder(allow_nan=False)
 _FIELDS = {field.name for field in dataclasses.fields(FoldResult)}
 # Fields that records of the first version do not have; such a record has their defaults.
-_ADDED_FIELDS = frozenset({"declared"})
+_ADDED_FIELDS = frozenset({"declared", "measured_epochs", "stage_epochs", "scored_stage", "stage_rates"})
 _NUMBERS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -286,6 +286,10 @@ def _is_history(value: Any) -> bool:
     return isinstance(value, dict) and all(_is_list_of(item, _is_number) for item in value.values())
 
 
+def _are_counts_by_name(value: Any) -> bool:
+    return isinstance(value, dict) and all(_is_list_of(item, _is_count) for item in value.values())
+
+
 def _is_confusion(value: Any) -> bool:
     return value is None or _is_list_of(value, lambda row: _is_list_of(row, _is_count) and len(row) == len(value))
 
@@ -316,4 +320,8 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "score_seconds": _is_finite,
     "error": _is_text_or_none,
     "declared": _is_declared,
+    "measured_epochs": _are_counts_by_name,
+    "stage_epochs": lambda value: _is_list_of(value, _is_count),
+    "scored_stage": _is_count,
+    "stage_rates": lambda value: _is_list_of(value, lambda rates: _is_list_of(rates, _is_finite)),
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import sys
+import threading
 import time
 import traceback
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,9 @@ from tuner_app import predictor
 from tuner_app.errors import ProjectError, SearchError, TunerAppError
 from tuner_app.executors import Batch, Outcome, ThreadExecutor
 from tuner_app.folds import FoldTask, arrays_in
+from tuner_app.refit_plan import RefitPlan, refit_plan
 from tuner_app.results import Candidate
-from tuner_app.training import FoldFitter, StopAfter
+from tuner_app.training import FoldFitter, FoldStopped
 from tuner_app.versions import package_versions
 
 if TYPE_CHECKING:
@@ -39,14 +40,14 @@ class Refit:
         candidate: The candidate.
         rows: The number of rows.
         seed: The seed of the fit.
-        epochs: For how many epochs; None leaves that to the fit options.
+        plan: For how many epochs.
     """
 
-    def __init__(self, fitter: FoldFitter, candidate: Candidate, *, rows: int, seed: int, epochs: int | None) -> None:
-        self.trial_id, self.epochs = candidate.trial_id, epochs
+    def __init__(self, fitter: FoldFitter, candidate: Candidate, *, rows: int, seed: int, plan: RefitPlan) -> None:
+        self.trial_id = candidate.trial_id
         self.seconds = 0.0
-        self._fitter = fitter
-        self._last_epoch = StopAfter(sys.maxsize if epochs is None else epochs)
+        self._fitter, self._plan = fitter, plan
+        self._cancelled = threading.Event()
         self._executor = ThreadExecutor(1)
         self._outcome: Outcome | None = None
         task = FoldTask(
@@ -69,13 +70,13 @@ class Refit:
 
     def cancel(self) -> None:
         """Let it end at its next epoch; nobody wants it any more."""
-        self._last_epoch.epochs = 0
+        self._cancelled.set()
 
     def wait(self) -> keras.Model:
         """The trained model.
 
         Raises:
-            FoldStopped: The search is to stop.
+            FoldStopped: The search is to stop, or the refit was cancelled.
             SearchError: The training failed.
         """
         while self._outcome is None:
@@ -91,9 +92,13 @@ class Refit:
     def _fit(self, batch: Batch) -> keras.Model:
         [task] = batch
         began = time.perf_counter()
-        model = self._fitter.fit(task, callbacks=[self._last_epoch])
+        model = self._fitter.refit(task, self._plan, check=self._check)
         self.seconds = time.perf_counter() - began
         return model
+
+    def _check(self) -> None:
+        if self._cancelled.is_set():
+            raise FoldStopped
 
 
 def refit_best(search: Search, candidate: Candidate) -> tuple[keras.Model, float]:
@@ -136,7 +141,7 @@ def _manifest(search: Search, candidate: Candidate) -> predictor.Manifest:
         score_std=float(tuner.cv_results_["std_test_score"][row]),
         objective=", ".join(name for name, _ in tuner.rule.objectives),
         n_splits=tuner.n_splits_,
-        epochs=tuner.rule.refit_epochs(candidate.folds) or 0,
+        epochs=refit_plan(tuner.rule, candidate.folds).epochs or 0,
         seed=tuner.oracle.seed,
         classes=data.labels,
         feature_names=list(dataset.feature_names) if dataset is not None and dataset.feature_names else None,

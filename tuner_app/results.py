@@ -34,9 +34,15 @@ class FoldResult:
         execution: Which of `executions_per_trial` repetitions, from 0.
         values: The hyperparameters' values.
         seed: The seed of this fit.
-        history: Per metric one number per epoch; validation metrics begin with `val_`.
+        history: Per metric one number per epoch; validation metrics begin with `val_`. NaN where an epoch was not
+            measured (`validation_freq`).
         final_epoch: After how many epochs the weights were taken that the model ended with.
-            The number of epochs, or less where `EarlyStopping` restored its best weights.
+            The number of epochs that were run, or less where `EarlyStopping` restored its best weights.
+        measured_epochs: The epochs, from 1, of each metric in the history that not every epoch has.
+        stage_epochs: `final_epoch` of each call of `model.fit`, a stage of the fit, in their order; empty in records of
+            versions that did not keep it, and where the fit called none.
+        scored_stage: Which of them the history is of, from 0.
+        stage_rates: The learning rates of each stage's epochs, as its history shows them; empty where none does.
         scores: What a `HyperModel.fit` returned, where that is not a History; else empty.
         train_scores: Metrics on the training rows after the fit, where asked for; else empty.
         confusion: Validation rows counted by true class (row) and predicted class (column),
@@ -64,18 +70,29 @@ class FoldResult:
     score_seconds: float = 0.0
     error: str | None = None
     declared: dict[str, Any] | None = None
+    measured_epochs: dict[str, list[int]] = dataclasses.field(default_factory=dict)
+    stage_epochs: list[int] = dataclasses.field(default_factory=list)
+    scored_stage: int = 0
+    stage_rates: list[list[float]] = dataclasses.field(default_factory=list)
 
     def at_epoch(self, epoch: int | None = None) -> dict[str, float]:
         """The metrics after an epoch.
 
         Args:
             epoch: Counted from 1; None is the epoch whose weights the model ended with. A fit that
-                stopped before `epoch` answers with its final epoch.
+                stopped before `epoch` answers with its final epoch, a metric that was not measured after it with
+                the last epoch before that was.
         """
         if not self.history:
             return dict(self.scores)
         wanted = self.final_epoch if epoch is None else min(epoch, self.final_epoch)
-        return {name: values[min(wanted, len(values)) - 1] for name, values in self.history.items() if values}
+        return {name: self._value(name, wanted) for name, values in self.history.items() if values}
+
+    def _value(self, name: str, epoch: int) -> float:
+        values, measured = self.history[name], self.measured_epochs.get(name)
+        if measured is not None:
+            epoch = max((one for one in measured if one <= epoch), default=epoch)
+        return values[min(epoch, len(values)) - 1]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -37,6 +37,7 @@ from tuner_app.observers import SearchObserver, SearchPlan
 from tuner_app.oracle import grid_size, space_values
 from tuner_app.project import sealed, write_json
 from tuner_app.refit import REFIT_FOLD, Refit, refit_best
+from tuner_app.refit_plan import refit_plan
 from tuner_app.results import Candidate, FoldResult
 from tuner_app.results_file import ResultsFile
 from tuner_app.schedule import Schedule
@@ -533,7 +534,7 @@ class Search:
             candidate,
             rows=self.data.rows,
             seed=folds.fit_seed(self.tuner.oracle.seed, self._counted(candidate.values), REFIT_FOLD),
-            epochs=self.tuner.rule.refit_epochs(candidate.folds),
+            plan=refit_plan(self.tuner.rule, candidate.folds),
         )
 
     def _interrupted(self) -> None:

@@ -31,7 +31,9 @@ from tuner_app import compiled_fit, programs
 from tuner_app.errors import DataError, InputError, ProjectError
 from tuner_app.folds import FoldTask, Rows, arrays_in, fit_seed
 from tuner_app.project import cannot_write
+from tuner_app.refit_plan import RefitPlan
 from tuner_app.results import FoldResult, ScoreRule
+from tuner_app.stages import Stages, kept_epochs, without_validation
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -100,15 +102,21 @@ class FoldFitter:
                 break
         return record, hyperparameters
 
-    def fit(self, task: FoldTask, *, callbacks: Sequence[Any] = ()) -> keras.Model:
-        """Fit a candidate and keep the model: the refit. Failures are the caller's.
+    def refit(self, task: FoldTask, plan: RefitPlan, *, check: Callable[[], None]) -> keras.Model:
+        """Fit a candidate and keep the model. Failures are the caller's.
 
         Args:
             task: Which candidate on which rows.
-            callbacks: More callbacks, such as one that stops at an epoch.
+            plan: How long it trains.
+            check: Called after each epoch, beside the search's own check; an exception from it ends the fit.
         """
+
+        def check_both() -> None:
+            self.check()
+            check()
+
         self.settings.apply()
-        with self._fitting(task, task.seed, callbacks) as fit:
+        with self._fitting(task, task.seed, plan, check_both) as fit:
             fit.train()
             return fit.model
 
@@ -120,8 +128,8 @@ class FoldFitter:
         outcome: dict[str, Any] = {}
         fit = None
         try:
-            with self._fitting(task, seed, ()) as fit:
-                outcome = self._outcome(fit.train(), fit.used_callbacks)
+            with self._fitting(task, seed, None, self.check) as fit:
+                outcome = self._outcome(fit.train(), fit)
                 seconds = time.perf_counter() - began
                 outcome |= self._after(task, fit)
         except (DataError, InputError, ProjectError, kt_errors.FatalError):
@@ -146,8 +154,8 @@ class FoldFitter:
         return _without_endless_loss(record, self.rule), fit.hyperparameters if fit is not None else self.space()
 
     @contextmanager
-    def _fitting(self, task: FoldTask, seed: int, callbacks: Sequence[Any]) -> Iterator[_Fit]:
-        fit = _Fit(self, task, seed, callbacks)
+    def _fitting(self, task: FoldTask, seed: int, plan: RefitPlan | None, check: Callable[[], None]) -> Iterator[_Fit]:
+        fit = _Fit(self, task, seed, plan, check)
         try:
             fit.begin()
             yield fit
@@ -155,16 +163,24 @@ class FoldFitter:
             if fit.model is not None:
                 compiled_fit.detach(fit.model)
 
-    def _outcome(self, returned: Any, callbacks: Sequence[Any]) -> dict[str, Any]:
-        """What `HyperModel.fit` gave back: a History, metrics, or the objective alone."""
+    def _outcome(self, returned: Any, fit: _Fit) -> dict[str, Any]:
+        """What the calls of `model.fit` did, and what `HyperModel.fit` gave back."""
+        stages = fit.context.stages
+        return {
+            "stage_epochs": [stage.kept for stage in stages.done],
+            "stage_rates": [stage.rates for stage in stages.done] if any(stage.rates for stage in stages.done) else [],
+            **self._returned(returned, fit),
+        }
+
+    def _returned(self, returned: Any, fit: _Fit) -> dict[str, Any]:
+        """A History, metrics, or the objective alone."""
         if isinstance(returned, keras.callbacks.History):
             history = {
                 name: [float(value) for value in values]
                 for name, values in returned.history.items()
                 if all(np.ndim(value) == 0 for value in values)
             }
-            epochs = max((len(values) for values in history.values()), default=0)
-            return {"history": history, "final_epoch": _final_epoch(epochs, callbacks)}
+            return _history_of(history, fit, fit.context.stages.of(returned))
         if isinstance(returned, Mapping):
             return {"scores": {name: float(value) for name, value in returned.items()}}
         if isinstance(returned, int | float | np.floating):
@@ -195,7 +211,9 @@ class FoldFitter:
 class _Fit:
     """A model on its way through one fit."""
 
-    def __init__(self, fitter: FoldFitter, task: FoldTask, seed: int, callbacks: Sequence[Any]) -> None:
+    def __init__(
+        self, fitter: FoldFitter, task: FoldTask, seed: int, plan: RefitPlan | None, check: Callable[[], None]
+    ) -> None:
         self.fitter, self.task = fitter, task
         self.hyperparameters = fitter.space()
         self.hyperparameters.values = dict(task.values)
@@ -203,8 +221,7 @@ class _Fit:
             if hp.name not in task.values and self.hyperparameters.is_active(hp):
                 self.hyperparameters.values[hp.name] = hp.default
         self.model: Any = None
-        self.used_callbacks: list[Any] = []
-        self._more_callbacks = callbacks
+        self.given_callbacks: list[Any] = []
         self._seed = seed
         self.context = compiled_fit.FitContext(
             seed=seed,
@@ -212,8 +229,15 @@ class _Fit:
             compile_epochs=fitter.compile_epochs,
             jit_compile=fitter.jit_compile,
             planned_fits=fitter.planned_fits,
-            check=fitter.check,
+            check=check,
+            stages=Stages(plan),
         )
+
+    @property
+    def used_callbacks(self) -> list[Any]:
+        """The callbacks of the fit, each once: those that it was given, and those that `model.fit` got."""
+        both = [*self.given_callbacks, *self.context.stages.callbacks]
+        return list({id(callback): callback for callback in both}.values())
 
     def begin(self) -> None:
         """Build the model from the seed."""
@@ -224,7 +248,7 @@ class _Fit:
         """Call `HyperModel.fit` as Keras Tuner does."""
         fitter, task = self.fitter, self.task
         options = dict(fitter.fit_options)
-        options["callbacks"] = self.used_callbacks = self._callbacks(options.get("callbacks"))
+        options["callbacks"] = self.given_callbacks = self._callbacks(options.get("callbacks"))
         options.setdefault("verbose", 0)
         if fitter.sample_weight is not None:
             options["sample_weight"] = self._rows(fitter.sample_weight, task.train_rows)
@@ -247,13 +271,11 @@ class _Fit:
         """Copies of the user's callbacks, one directory per fold for TensorBoard, and the tuner's own."""
         callbacks = _deep_copies(given)
         if self.task.validation_rows is None:
-            callbacks = [
-                callback for callback in callbacks if not str(getattr(callback, "monitor", "")).startswith("val_")
-            ]
+            callbacks = without_validation(callbacks)
         for callback in callbacks:
             if isinstance(callback, keras.callbacks.TensorBoard):
                 callback.log_dir = self.fitter.log_folder(self.task, str(callback.log_dir))
-        return [*callbacks, *self.fitter.callbacks(self.task), *self._more_callbacks]
+        return [*callbacks, *self.fitter.callbacks(self.task)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -279,23 +301,6 @@ class KerasSettings:
         vars(global_state.GLOBAL_STATE_TRACKER).clear()
         keras.config.set_dtype_policy(self.dtype_policy)
         keras.saving.get_custom_objects().update(self.custom_objects)
-
-
-class StopAfter(keras.callbacks.Callback):
-    """Ends a fit after a number of epochs, without telling anyone that fewer were planned.
-
-    Args:
-        epochs: The number of epochs.
-    """
-
-    def __init__(self, epochs: int) -> None:
-        super().__init__()
-        self.epochs = epochs
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Stop once the epoch is the last one wanted."""
-        if epoch + 1 >= self.epochs:
-            self.model.stop_training = True
 
 
 def has_own_fit(hypermodel: Any) -> bool:
@@ -358,13 +363,21 @@ def _deep_copies(given: Any) -> list[Any]:
         ) from error
 
 
-def _final_epoch(epochs: int, callbacks: Sequence[Any]) -> int:
-    """After how many epochs the weights were taken: `EarlyStopping` may have gone back to its best."""
-    for callback in callbacks:
-        restored = isinstance(callback, keras.callbacks.EarlyStopping) and callback.restore_best_weights
-        if restored and callback.best_weights is not None:
-            return min(epochs, int(callback.best_epoch) + 1)
-    return epochs
+def _history_of(history: dict[str, list[float]], fit: _Fit, number: int | None) -> dict[str, Any]:
+    """A history as the record keeps it, and its final epoch; `number` is its stage, None where `model.fit` ran none."""
+    if number is None:  # A training loop of the user's own, which may have called the callbacks.
+        epochs = _length(history)
+        return {"history": history, "final_epoch": kept_epochs(fit.given_callbacks, 0, epochs)}
+    stage = fit.context.stages.done[number]
+    aligned, measured = stage.aligned(history)
+    epochs = _length(aligned)
+    # A history of another length is one that the user has put together: its last epoch counts.
+    final = stage.kept if epochs == len(stage.logs) else epochs
+    return {"history": aligned, "measured_epochs": measured, "final_epoch": final, "scored_stage": number}
+
+
+def _length(history: Mapping[str, Sequence[float]]) -> int:
+    return max((len(values) for values in history.values()), default=0)
 
 
 def _without_endless_loss(record: FoldResult, rule: ScoreRule) -> FoldResult:
