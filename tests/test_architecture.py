@@ -20,7 +20,7 @@ LAYERS = (
     {"errors", "versions", "interrupts", "runtime", "devices"},
     {"console", "project", "data", "hypermodels"},
     {"results", "folds", "description"},
-    {"journal", "schedule", "executors", "observers", "programs", "inputs", "refit_plan", "fingerprint"},
+    {"journal", "kept_folds", "schedule", "executors", "observers", "programs", "inputs", "refit_plan", "fingerprint"},
     {"results_file", "oracle", "compiled_fit", "predictor", "figures", "stages"},
     {"training", "progress", "pictures", "trials"},
     {"tensorboard_logs", "refit", "probe"},
@@ -32,6 +32,7 @@ WITHOUT_TENSORFLOW = [
     *("errors", "project", "results", "journal", "observers", "folds", "schedule", "executors", "data", "results_file"),
     *(
         "description",
+        "kept_folds",
         "refit_plan",
         "figures",
         "inputs",

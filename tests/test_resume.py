@@ -7,11 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import FakeFitter
+from sklearn.model_selection import KFold, RepeatedKFold, ShuffleSplit, StratifiedKFold
 
-from tuner_app.errors import InputError
+from tuner_app import folds
+from tuner_app.errors import InputError, ProjectError
 from tuner_app.folds import FoldTask
+from tuner_app.kept_folds import keep_folds, kept_folds
+from tuner_app.project import Project
 from tuner_app.tuner import GridSearchCV
 
 Make = Callable[..., Any]
@@ -49,3 +54,92 @@ def test_a_method_of_keras_tuner_that_would_never_be_called_is_refused(make_tune
     cls = type("Mine", (GridSearchCV,), {name: lambda self, trial, *arguments, **options: 1.0})
     with pytest.raises(InputError, match=rf"Mine must not override {name}, .*Override HyperModel\.fit instead"):
         make_tuner(cls=cls)
+
+
+class TestFoldsThatAreDrawnAnew:
+    SPLITTERS = (
+        KFold(3, shuffle=True),
+        StratifiedKFold(3, shuffle=True),
+        ShuffleSplit(3, test_size=0.25),
+        RepeatedKFold(n_splits=2, n_repeats=2),
+    )
+
+    def begin(self, make_tuner: Make, data: Data, cv: Any, fits: int = 4) -> FakeFitter:
+        """A search that crashes after some fits."""
+
+        def crash(task: FoldTask) -> None:
+            if len(fitter.tasks) > fits:
+                raise KeyError("crash")
+
+        fitter = FakeFitter(before=crash)
+        with pytest.raises(KeyError, match="crash"):
+            make_tuner(cv=cv, fold_fitter=fitter, n_jobs=1).search(*data)
+        return fitter
+
+    def rows(self, fitter: FakeFitter) -> dict[tuple[str, int], Any]:
+        return {
+            (task.trial_id, task.fold): (task.train_rows.tolist(), task.validation_rows.tolist())
+            for task in fitter.tasks
+            if task.validation_rows is not None
+        }
+
+    @pytest.mark.parametrize("cv", SPLITTERS, ids=lambda cv: type(cv).__name__)
+    @pytest.mark.parametrize("search_file", ["whole", "damaged"])
+    def test_a_resume_goes_on_with_the_folds_of_the_first_run(
+        self, make_tuner: Make, data: Data, cv: Any, search_file: str
+    ) -> None:
+        then = self.begin(make_tuner, data, cv)
+        fitter = FakeFitter()
+        tuner = make_tuner(cv=cv, fold_fitter=fitter)
+        if search_file == "damaged":
+            tuner.project.search_file.write_text("{")
+        tuner.search(*data)
+        assert len(fitter.tasks) == 3 * tuner.n_splits_ - 4
+        known = {fold: rows for (_, fold), rows in self.rows(then).items()}
+        compared = [(rows, known[fold]) for (_, fold), rows in self.rows(fitter).items() if fold in known]
+        assert compared
+        assert all(rows == rows_then for rows, rows_then in compared)
+
+    def test_other_data_or_another_splitter_are_still_told(self, make_tuner: Make, data: Data) -> None:
+        self.begin(make_tuner, data, KFold(3, shuffle=True))
+        with pytest.raises(ProjectError, match="data fingerprint"):
+            make_tuner(cv=KFold(3, shuffle=True)).search(data[0] + 1, data[1])
+        with pytest.raises(ProjectError, match="folds splitter"):
+            make_tuner(cv=StratifiedKFold(3, shuffle=True)).search(*data)
+
+    @pytest.mark.parametrize("damage", ["absent", "cut", "changed"])
+    def test_without_them_the_reason_is_named_and_nothing_is_trained(
+        self, make_tuner: Make, data: Data, damage: str
+    ) -> None:
+        self.begin(make_tuner, data, KFold(3, shuffle=True))
+        fitter = FakeFitter()
+        tuner = make_tuner(cv=KFold(3, shuffle=True), fold_fitter=fitter)
+        path = tuner.project.folds_file
+        content = path.read_bytes()
+        path.unlink()
+        if damage != "absent":
+            path.write_bytes(content[:-30] if damage == "cut" else content.replace(b"fold_of_row", b"fold_of_rod"))
+        with pytest.raises(
+            ProjectError, match=r"cannot be made again: KFold\(.* draws others each time.* random_state"
+        ):
+            tuner.search(*data)
+        assert fitter.tasks == []
+
+    def test_splitters_that_give_the_same_folds_keep_none(self, make_tuner: Make, data: Data) -> None:
+        for number, cv in enumerate([3, KFold(3), KFold(3, shuffle=True, random_state=0), KFold(3).split(data[0])]):
+            tuner = make_tuner(cv=cv, project_name=f"p{number}")
+            tuner.search(*data)
+            assert not tuner.project.folds_file.exists()
+
+    def test_a_byte_a_row_is_enough(self, tmp_path: Path) -> None:
+        splits = list(KFold(3, shuffle=True).split(np.zeros((42_000, 1))))
+        asked = {
+            "data": {"rows": 42_000},
+            "folds": {"splitter": "KFold", "number": 3, "fingerprint": folds.fingerprint(splits)},
+        }
+        project = Project(tmp_path, "p")
+        keep_folds(project, asked, splits)
+        assert project.folds_file.stat().st_size < 15_000
+        again = kept_folds(project, asked)
+        assert again is not None
+        assert folds.fingerprint(again) == folds.fingerprint(splits)

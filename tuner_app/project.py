@@ -68,6 +68,11 @@ class Project:
         return self.path / "oracle.json"
 
     @property
+    def folds_file(self) -> pathlib.Path:
+        """The folds, where the splitter draws others each time."""
+        return self.path / "folds.npz"
+
+    @property
     def results_file(self) -> pathlib.Path:
         """`cv_results_` as a CSV table."""
         return self.path / "results.csv"

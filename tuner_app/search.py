@@ -28,7 +28,7 @@ import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from sklearn.exceptions import FitFailedWarning
 
-from tuner_app import description, fingerprint, folds, inputs, journal, programs, results, trials
+from tuner_app import description, fingerprint, folds, inputs, journal, kept_folds, programs, results, trials
 from tuner_app.errors import InputError, ProjectError, SearchError, SearchInterrupted
 from tuner_app.executors import Batch, Executor, Outcome, ThreadExecutor
 from tuner_app.folds import FoldTask
@@ -349,6 +349,9 @@ class Search:
         if known is not None and tuner._given_seed is None:
             tuner.oracle.seed = known["asked"]["seed"]
         asked = self._asked()
+        drawn_anew = kept_folds.draws_anew(tuner.cv)
+        if drawn_anew:
+            asked = self._with_kept_folds(asked, known)
         if known is not None:
             if self.model is None:  # whatever keeps it from being built, the fits tell
                 asked |= {name: value for name, value in known["asked"].items() if name == "build"}
@@ -358,7 +361,18 @@ class Search:
         self.journal = journal.Journal(project, self.search_id)
         project.remove_leftovers()
         self._restore()
+        if drawn_anew:
+            kept_folds.keep_folds(project, asked, self.splits)
         write_json(project.search_file, sealed(self._description(asked, known)))
+
+    def _with_kept_folds(self, asked: dict[str, Any], known: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Take the folds of the first run in place of those drawn now; gives what is asked with them."""
+        project = self.tuner.project
+        self.splits = kept_folds.kept_folds(project, asked) or self.splits
+        asked = self._asked()
+        if known is not None:
+            kept_folds.check_folds(project, known, asked)
+        return asked
 
     def _warn_of_other_code(self, known: Mapping[str, Any]) -> None:
         then, now = known.get("code"), fingerprint.source_digest(self.tuner.hypermodel)
