@@ -18,7 +18,7 @@ PACKAGE = Path(tuner_app.__file__).parent
 # From the bottom to the top; a module imports only from layers below its own, or from its own.
 LAYERS = (
     {"errors", "versions", "interrupts", "runtime", "devices"},
-    {"console", "project", "data", "hypermodels"},
+    {"console", "copies", "project", "data", "hypermodels"},
     {"results", "folds", "description"},
     {"journal", "kept_folds", "schedule", "executors", "observers", "programs", "inputs", "refit_plan", "fingerprint"},
     {"results_file", "oracle", "compiled_fit", "predictor", "figures", "stages"},

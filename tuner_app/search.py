@@ -471,6 +471,8 @@ class Search:
         return FoldFitter(
             hypermodel=tuner.hypermodel,
             build=tuner._build,
+            using=tuner._using,
+            own_copies=tuner._own_copies,
             space=tuner.oracle.get_space,
             x=x,
             y=y,

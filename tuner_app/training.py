@@ -6,9 +6,10 @@ It knows nothing of the other fits; `tuner` decides what is fitted, `executors` 
 
 from __future__ import annotations
 
-import copy
+import contextlib
 import dataclasses
 import errno
+import logging
 import math
 import os
 import pathlib
@@ -16,7 +17,7 @@ import random
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import keras
@@ -27,13 +28,15 @@ from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
 from keras_tuner import errors as kt_errors
 
-from tuner_app import compiled_fit, programs
+from tuner_app import compiled_fit, copies, programs
 from tuner_app.errors import DataError, InputError, ProjectError
 from tuner_app.folds import FoldTask, Rows, arrays_in, fit_seed
 from tuner_app.project import cannot_write
 from tuner_app.refit_plan import RefitPlan
 from tuner_app.results import FoldResult, ScoreRule
 from tuner_app.stages import Stages, kept_epochs, without_validation
+
+logger = logging.getLogger(__name__)
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -49,6 +52,8 @@ class FoldFitter:
     Attributes:
         hypermodel: The user's `HyperModel`.
         build: Builds a model from hyperparameters (Keras Tuner's overrides of compile arguments included).
+        using: While it is entered, `build` and the tuner's hooks in this thread use the hypermodel that it was given.
+        own_copies: Whether each fit works on its own copy of the hypermodel.
         space: A copy of the search space, on which a candidate's values are set.
         x, y, sample_weight: The whole training part.
         fit_options: What the user gave `search` beyond the data.
@@ -78,6 +83,8 @@ class FoldFitter:
     search_seed: int
     cache: programs.ProgramCache
     check: Callable[[], None]
+    using: Callable[[Any], AbstractContextManager[None]] = contextlib.nullcontext
+    own_copies: bool = True
     callbacks: Callable[[FoldTask], Sequence[Any]] = lambda task: ()
     retries: int = 0
     planned_fits: int = 1
@@ -160,6 +167,7 @@ class FoldFitter:
             fit.begin()
             yield fit
         finally:
+            fit.tell_what_copies_collected()
             if fit.model is not None:
                 compiled_fit.detach(fit.model)
 
@@ -215,6 +223,7 @@ class _Fit:
         self, fitter: FoldFitter, task: FoldTask, seed: int, plan: RefitPlan | None, check: Callable[[], None]
     ) -> None:
         self.fitter, self.task = fitter, task
+        self.hypermodel: Any = fitter.hypermodel
         self.hyperparameters = fitter.space()
         self.hyperparameters.values = dict(task.values)
         for hp in self.hyperparameters.space:  # Known by now through another candidate, but not when this one began.
@@ -222,6 +231,8 @@ class _Fit:
                 self.hyperparameters.values[hp.name] = hp.default
         self.model: Any = None
         self.given_callbacks: list[Any] = []
+        # The copies, what they held at first, and whether a new container in place of another is theirs alone.
+        self._births: list[tuple[Any, copies.Contents, bool]] = []
         self._seed = seed
         self.context = compiled_fit.FitContext(
             seed=seed,
@@ -240,8 +251,14 @@ class _Fit:
         return list({id(callback): callback for callback in both}.values())
 
     def begin(self) -> None:
-        """Build the model from the seed."""
-        self.model = build_seeded(self.fitter.build, self.hyperparameters, self._seed)
+        """Build the model from the seed, with a hypermodel of its own."""
+        fitter = self.fitter
+        if fitter.own_copies:
+            with programs.build_lock:  # no other fit builds with the random numbers of the process meanwhile
+                self.hypermodel = copies.copy_hypermodel(fitter.hypermodel)
+            self._births.append((self.hypermodel, copies.Contents.of(self.hypermodel), True))
+        with fitter.using(self.hypermodel):
+            self.model = build_seeded(fitter.build, self.hyperparameters, self._seed)
         compiled_fit.attach(self.model, self.context)
 
     def train(self) -> Any:
@@ -256,7 +273,15 @@ class _Fit:
             parts = (fitter.x, fitter.y) if fitter.sample_weight is None else (fitter.x, fitter.y, fitter.sample_weight)
             options["validation_data"] = tuple(self._rows(part, task.validation_rows) for part in parts)
         x, y = self._rows(fitter.x, task.train_rows), self._rows(fitter.y, task.train_rows)
-        return fitter.hypermodel.fit(self.hyperparameters, self.model, x, y, **options)
+        with fitter.using(self.hypermodel):
+            return self.hypermodel.fit(self.hyperparameters, self.model, x, y, **options)
+
+    def tell_what_copies_collected(self) -> None:
+        """One line per search for each class whose copies have collected what nobody will find."""
+        for copied, contents, in_place in self._births:
+            names = contents.grown(copied, in_place=in_place)
+            if names and self.fitter.cache.is_news("collects", type(copied).__qualname__):
+                logger.warning("%s", copies.what_a_copy_collects(copied, names))
 
     def _rows(self, structure: Any, index: Any) -> Any:
         """A part of the data: a mere view where Keras Tuner's own `fit` hands it straight on, else real arrays."""
@@ -269,7 +294,8 @@ class _Fit:
 
     def _callbacks(self, given: Any) -> list[Any]:
         """Copies of the user's callbacks, one directory per fold for TensorBoard, and the tuner's own."""
-        callbacks = _deep_copies(given)
+        callbacks = copies.copy_callbacks(given)
+        self._births += [(callback, copies.Contents.of(callback), False) for callback in callbacks]
         if self.task.validation_rows is None:
             callbacks = without_validation(callbacks)
         for callback in callbacks:
@@ -350,17 +376,6 @@ def _seed_everything(seed: int) -> None:
     np.random.seed(seed)
     global_state.set_global_attribute(GLOBAL_RANDOM_SEED, seed)
     global_state.set_global_attribute(GLOBAL_SEED_GENERATOR, keras.random.SeedGenerator(seed))
-
-
-def _deep_copies(given: Any) -> list[Any]:
-    callbacks = list(given) if isinstance(given, list | tuple) else [] if given is None else [given]
-    try:
-        return copy.deepcopy(callbacks)
-    except Exception as error:
-        raise kt_errors.FatalValueError(
-            "All callbacks of a search must be deep-copyable, since each fold needs its own. "
-            f"Received: {callbacks!r}, of which copy.deepcopy says: {error}"
-        ) from error
 
 
 def _history_of(history: dict[str, list[float]], fit: _Fit, number: int | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import keras
@@ -20,7 +21,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial
 
-from tuner_app import devices, inputs, predictor, probe, training, trials
+from tuner_app import copies, devices, inputs, predictor, probe, training, trials
 from tuner_app.errors import InputError, ProjectError
 from tuner_app.executors import count_jobs
 from tuner_app.folds import FoldTask
@@ -33,6 +34,9 @@ from tuner_app.search import Search, overridden_hooks
 # Keras Tuner's methods that run one trial, alone and as a whole.
 _NEVER_CALLED = ("run_trial", "_build_and_fit_model", "_run_and_update_trial", "_try_run_and_update_trial")
 
+# Which tuner's fit this thread is in, and the hypermodel of that fit.
+_fits_own: ContextVar[tuple[Any, Any]] = ContextVar("_fits_own", default=(None, None))
+
 
 class GridSearchCV(keras_tuner.GridSearch):
     """Exhaustive search over a Keras Tuner search space, each candidate scored by cross-validation.
@@ -41,7 +45,8 @@ class GridSearchCV(keras_tuner.GridSearch):
 
     Args:
         hypermodel: A `keras_tuner.HyperModel`, or a function of `hp` that returns a compiled model. An overridden
-            `HyperModel.fit` is called.
+            `HyperModel.fit` is called. Each fit works on its own deep copy of it, whose `build` and `fit` are called;
+            arrays and data sets in its attributes are shared. One that cannot be copied needs `n_jobs=1`.
         objective: A metric's name such as `"val_accuracy"`, a `keras_tuner.Objective`, or a list of them (their sum,
             each in its direction, decides). Optional when `HyperModel.fit` returns a number to minimise.
         cv: The number of folds (`KFold`), any scikit-learn splitter, or an iterable of index pairs. Defaults to 3.
@@ -173,6 +178,8 @@ class GridSearchCV(keras_tuner.GridSearch):
             groups: Group labels of shape `(n_samples,)`, for splitters that need them.
             sample_weight: Weights of shape `(n_samples,)` for training and validation.
             **fit_options: Handed to `HyperModel.fit`: `epochs`, `batch_size`, `callbacks`, `class_weight`, ...
+                Each fold gets its own deep copies of the callbacks: what one collects in its attributes is not in
+                yours afterwards. Read `histories_`, let `HyperModel.fit` return it, or use a `SearchObserver`.
 
         Raises:
             InputError: The data or an option cannot work.
@@ -183,6 +190,7 @@ class GridSearchCV(keras_tuner.GridSearch):
         verbose = fit_options.pop("verbose", self.verbose)
         inputs.check_fit_options(fit_options)
         data = inputs.check_data(x, y, groups=groups, sample_weight=sample_weight)
+        self._own_copies = self.fold_fitter is None and copies.copies_of_its_own(self.hypermodel, n_jobs=self.n_jobs)
         looked_at = self._look_at_a_model(data.x)
         self._model_facts = None if looked_at is None else looked_at.facts
         self._check_objective(looked_at, data, fit_options.get("callbacks"))
@@ -274,7 +282,18 @@ class GridSearchCV(keras_tuner.GridSearch):
     refit_candidate: Callable[[Candidate], keras.Model] | None = None
     n_splits_: int = 0
     _is_marked = False
+    _own_copies = False
     _model_facts: probe.ModelFacts | None = None
+
+    @property
+    def hypermodel(self) -> Any:
+        """The hypermodel; in a fit's thread (in a build, in a hook of a subclass) the copy that the fit works on."""
+        owner, copied = _fits_own.get()
+        return copied if owner is self else self._hypermodel
+
+    @hypermodel.setter
+    def hypermodel(self, hypermodel: Any) -> None:
+        self._hypermodel = hypermodel
 
     def reload(self) -> None:
         """Make the trials of an earlier run from its journal. The space is declared anew: a changed one can be told."""
@@ -298,7 +317,8 @@ class GridSearchCV(keras_tuner.GridSearch):
         """A model of the default hyperparameters and what it tells; None where `fold_fitter` needs none."""
         if self.fold_fitter is not None:
             return None
-        return probe.probe_model(self._build, self.oracle.get_space(), x, seed=self.oracle.seed)
+        with self._using(copies.copy_hypermodel(self.hypermodel) if self._own_copies else self.hypermodel):
+            return probe.probe_model(self._build, self.oracle.get_space(), x, seed=self.oracle.seed)
 
     def _check_objective(self, looked_at: probe.Probe | None, data: inputs.SearchData, callbacks: Any) -> None:
         """Refuse an objective that no fit will have; where a user's own code makes the metrics, the first fit tells."""
@@ -339,6 +359,15 @@ class GridSearchCV(keras_tuner.GridSearch):
                 continue
             if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
                 raise InputError(f"{name} must be a whole number from {least}. Received: {value!r}.")
+
+    @contextlib.contextmanager
+    def _using(self, hypermodel: Any) -> Iterator[None]:
+        """Let `self.hypermodel` be a fit's own one, in this thread only."""
+        token = _fits_own.set((self, hypermodel))
+        try:
+            yield
+        finally:
+            _fits_own.reset(token)
 
     def _build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Keras Tuner's build, which would also clear Keras's state under the other threads."""
