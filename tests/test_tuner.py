@@ -250,6 +250,41 @@ class TestObjectives:
         np.testing.assert_allclose(table["mean_test_score"], table["mean_test_accuracy"] + table["mean_test_loss"])
         assert tuner.oracle.get_best_trials()[0].score == pytest.approx(-tuner.best_score_)
 
+    @pytest.mark.parametrize(
+        ("refit", "best", "score"),
+        [
+            *((True, 2, 0.0), (False, 2, 0.0), ("val_cost", 1, -1.0), ("cost", 1, -1.0)),
+            *(("val_gain", 3, 2.5), ("gain", 3, 2.5), (lambda table: 0, 1, -0.5)),
+        ],
+    )
+    def test_refit_names_the_objective_that_decides(
+        self, make_tuner: Make, data: Data, refit: Any, best: int, score: float
+    ) -> None:
+        def fit(task: FoldTask) -> FoldResult:
+            a = task.values["a"]
+            return record(
+                task, scores={"val_cost": {1: 1.0, 2: 2.0, 3: 4.0}[a], "val_gain": {1: 0.5, 2: 2.0, 3: 2.5}[a]}
+            )
+
+        objectives = [keras_tuner.Objective("val_cost", "min"), keras_tuner.Objective("val_gain", "max")]
+        tuner = make_tuner(objective=objectives, fold_fitter=fit, refit=refit)
+        tuner.search(*data)
+        assert (tuner.best_params_, tuner.best_score_) == ({"a": best}, score)
+        assert tuner.get_best_hyperparameters()[0].values == {"a": 2}
+
+    @pytest.mark.parametrize("refit", ["val_accuracy", "accuracy"])
+    def test_with_one_objective_refit_may_name_it(self, make_tuner: Make, data: Data, refit: str) -> None:
+        tuner = make_tuner(refit=refit)
+        tuner.search(*data)
+        assert tuner.best_params_ == {"a": 3}
+
+    @pytest.mark.parametrize("refit", ["val_loss", "score", "", 1, None, ["val_accuracy"]])
+    def test_refit_that_names_no_objective_is_refused(self, make_tuner: Make, refit: Any) -> None:
+        with pytest.raises(
+            InputError, match=r"refit must be True, False, a function or one of \['val_accuracy'\]. Rec"
+        ):
+            make_tuner(refit=refit)
+
     def test_without_an_objective_a_number_is_minimised(self, make_tuner: Make, data: Data) -> None:
         def fit(task: FoldTask) -> FoldResult:
             return record(task, scores={"default_objective": float(task.values["a"])})

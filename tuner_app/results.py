@@ -150,6 +150,21 @@ class ScoreRule:
         """The objectives' names without Keras's `val_`, for column names."""
         return [name.removeprefix("val_") for name, _ in self.objectives]
 
+    def label(self, name: str) -> str:
+        """How the columns of one objective end in `cv_results_`: `score` where it is the only one.
+
+        Args:
+            name: The objective's name, with or without Keras's `val_`.
+
+        Raises:
+            InputError: No objective has this name.
+        """
+        full = [full for full, _ in self.objectives]
+        if not isinstance(name, str) or name not in {*full, *self.names}:
+            raise InputError(f"refit must be True, False, a function or one of {full}. Received: {name!r}.")
+        position = full.index(name) if name in full else self.names.index(name)
+        return "score" if len(full) == 1 else self.names[position]
+
     def value(self, metrics: Mapping[str, float]) -> float:
         """The objective in the direction "higher is better"; several objectives are summed, as in Keras Tuner.
 
@@ -321,16 +336,20 @@ def ranks(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
     return np.asarray(ranked).astype(np.int32, copy=False)
 
 
-def best_index(table: Mapping[str, Any]) -> int:
+def best_index(table: Mapping[str, Any], label: str = "score") -> int:
     """The row of the best candidate: rank 1, the first of several.
+
+    Args:
+        table: What `cv_results` gives.
+        label: How the columns that decide end: `rank_test_<label>`.
 
     Raises:
         SearchError: No candidate has a score.
     """
-    scores = np.asarray(table["mean_test_score"])
+    scores = np.asarray(table[f"mean_test_{label}"])
     if scores.size == 0 or np.isnan(scores).all():
         raise SearchError("No candidate has a score, so none is the best. Look at the errors of the folds.")
-    return int(np.argmin(np.where(np.isnan(scores), np.iinfo(np.int32).max, table["rank_test_score"])))
+    return int(np.argmin(np.where(np.isnan(scores), np.iinfo(np.int32).max, table[f"rank_test_{label}"])))
 
 
 def results_frame(table: Mapping[str, Any]) -> pd.DataFrame:

@@ -314,7 +314,8 @@ class Search:
 
         Otherwise it would run alone in the end, and the other cores idle. The model is the same whenever it is trained.
         """
-        wanted = self.tuner.refit is True and self.tuner.fold_fitter is None and self.executor.n_jobs > 1
+        by_score = bool(self.tuner.refit) and not callable(self.tuner.refit) and self.tuner.refit_label == "score"
+        wanted = by_score and self.tuner.fold_fitter is None and self.executor.n_jobs > 1
         if not wanted or not self.handed_out or self.best is None or self.early_refit is not None or not self.running:
             return
         candidate = self.best
@@ -507,7 +508,7 @@ class Search:
             )
         tuner.best_index_ = self._chosen_index()
         tuner.best_params_ = tuner.cv_results_["params"][tuner.best_index_]
-        tuner.best_score_ = float(tuner.cv_results_["mean_test_score"][tuner.best_index_])
+        tuner.best_score_ = float(tuner.cv_results_[f"mean_test_{tuner.refit_label}"][tuner.best_index_])
         message = results.failure_warning(candidates, tuner.rule.error_score)
         if message is not None:
             warnings.warn(message, FitFailedWarning, stacklevel=4)
@@ -525,7 +526,7 @@ class Search:
 
     def _chosen_index(self) -> int:
         if not callable(self.tuner.refit):
-            return results.best_index(self.tuner.cv_results_)
+            return results.best_index(self.tuner.cv_results_, self.tuner.refit_label)
         index = self.tuner.refit(self.tuner.cv_results_)
         if not isinstance(index, numbers.Integral) or not 0 <= index < len(self.tuner.cv_results_["params"]):
             raise InputError(f"refit must return the index of a candidate. Received: {index!r}.")

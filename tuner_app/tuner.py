@@ -51,8 +51,9 @@ class GridSearchCV(keras_tuner.GridSearch):
             each in its direction, decides). Optional when `HyperModel.fit` returns a number to minimise.
         cv: The number of folds (`KFold`), any scikit-learn splitter, or an iterable of index pairs. Defaults to 3.
         n_jobs: How many fits run side by side; None or -1 is the number of cores. Never changes a result.
-        refit: Whether to train the best candidate on all rows at the end, or a function of `cv_results_` that
-            returns the index of the candidate to take. Defaults to True.
+        refit: Whether to train the best candidate on all rows at the end; or the objective by which it is the best
+            one, where there are several (`get_best_hyperparameters` goes by their sum); or a function of `cv_results_`
+            that returns the index of the candidate to take. Defaults to True.
         error_score: The score of a fit that failed, or `"raise"` to stop. Defaults to NaN.
         return_train_score: Whether to score the training rows, too. Defaults to False.
         score_epoch: `"last"` scores each fold by its final epoch; `"best"` by the epoch at which the mean curve over
@@ -82,7 +83,8 @@ class GridSearchCV(keras_tuner.GridSearch):
         cv_results_: scikit-learn's table, a dict of columns; see `results.cv_results`.
         best_index_: The row of the best candidate.
         best_params_: Its hyperparameters' values.
-        best_score_: Its mean score; higher is better (a metric to minimise is negated).
+        best_score_: Its mean score, by the objective that `refit` names where it names one; higher is better (a metric
+            to minimise is negated).
         best_model_: The refit model.
         refit_time_: Seconds that the refit took.
         histories_: Per candidate (in the order of `cv_results_`) and fold: metric to a list of one number per epoch.
@@ -102,7 +104,7 @@ class GridSearchCV(keras_tuner.GridSearch):
         *,
         cv: Any = 3,
         n_jobs: int | None = None,
-        refit: bool | Callable[[Mapping[str, Any]], int] = True,
+        refit: bool | str | Callable[[Mapping[str, Any]], int] = True,
         error_score: float | str = np.nan,
         return_train_score: bool = False,
         score_epoch: str = "last",
@@ -148,6 +150,7 @@ class GridSearchCV(keras_tuner.GridSearch):
         )
         score = float("nan") if error_score == "raise" else float(error_score)
         self.rule = ScoreRule(_objectives(oracle.objective), score_epoch, score)
+        self.refit_label = _refit_label(refit, self.rule)
         self.asked_space: list[Any] = []
         self.fold_results: dict[str, list[FoldResult]] = {}
         self.cv_results_: dict[str, Any] = {}
@@ -409,6 +412,13 @@ class GridSearchCV(keras_tuner.GridSearch):
 def _objectives(objective: Any) -> tuple[tuple[str, str], ...]:
     several = getattr(objective, "objectives", None)
     return tuple((one.name, one.direction) for one in (several or [objective]))
+
+
+def _refit_label(refit: Any, rule: ScoreRule) -> str:
+    """How the columns end by which the best candidate is chosen."""
+    if isinstance(refit, bool | np.bool_) or callable(refit):
+        return "score"
+    return rule.label(refit)
 
 
 def _checked_error_score(error_score: Any) -> float | str:
