@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 import os
 import pathlib
 import shutil
@@ -17,7 +16,7 @@ from tuner_app import console, predict
 from tuner_app.data import load_dataset
 from tuner_app.errors import InputError, ProjectError, SearchInterrupted
 from tuner_app.predictor import Manifest, load_predictor, save_predictor
-from tuner_app.project import Project
+from tuner_app.project import Project, read_json, sealed, write_json
 from tuner_app.runtime import import_tensorflow_quietly
 
 # Keras 3.15 reads its variables in the way of NumPy 1 when it saves a model.
@@ -184,9 +183,9 @@ class TestAnswers:
             predict.main(options)
 
     def test_a_model_of_several_inputs(self, folder):
-        content = json.loads((folder / "logs/tiny/best_model.json").read_text())
+        path = folder / "logs/tiny/best_model.json"
         changes = {"input_shape": None, "feature_names": None}
-        (folder / "logs/tiny/best_model.json").write_text(json.dumps(content | changes))
+        write_json(path, sealed(read_json(path) | changes))
         with pytest.raises(InputError, match=r"'tiny' has several\. Predict in Python"):
             predict.main(["--data", "good.csv"])
 
