@@ -19,7 +19,7 @@ PACKAGE = Path(tuner_app.__file__).parent
 LAYERS = (
     {"errors", "versions", "interrupts", "runtime", "devices"},
     {"console", "copies", "project", "data", "hypermodels"},
-    {"results", "folds", "description"},
+    {"results", "folds", "description", "targets"},
     {"journal", "kept_folds", "schedule", "executors", "observers", "programs", "inputs", "refit_plan", "fingerprint"},
     {"results_file", "oracle", "compiled_fit", "predictor", "figures", "stages"},
     {"training", "progress", "pictures", "trials"},
@@ -43,6 +43,7 @@ WITHOUT_TENSORFLOW = [
         "tune",
         "report",
         "pictures",
+        "targets",
     ),
 ]
 COMMANDS = ("tune", "predict", "report")

@@ -57,6 +57,11 @@ def test_a_number_is_kfold_without_shuffling() -> None:
     assert as_lists(folds.make_splits(np.int64(3), X, Y)) == as_lists(KFold(3).split(X))
 
 
+def test_a_number_is_stratified_where_there_are_classes() -> None:
+    classes = np.sort(Y)
+    assert as_lists(folds.make_splits(3, X, X, classes=classes)) == as_lists(StratifiedKFold(3).split(X, classes))
+
+
 def test_pairs_of_row_numbers_lists_and_masks_are_folds() -> None:
     mask = np.arange(ROWS) < 6
     pairs: Iterator[Any] = iter([([0, 1], [2]), (mask, ~mask)])

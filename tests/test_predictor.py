@@ -143,9 +143,9 @@ class TestLoading:
 
     def test_a_manifest_of_the_first_version_has_the_defaults_of_what_it_lacks(self, project):
         content = unsealed(project)
-        added = {"logits"}
+        added = {"decoding"}
         project.manifest_file.write_text(json.dumps({k: v for k, v in content.items() if k not in added}))
-        assert not load_predictor(project).manifest.logits
+        assert load_predictor(project).manifest.decoding is None
 
     @pytest.mark.parametrize(("content", "message"), FOREIGN_MODELS)
     def test_foreign_models(self, project, content, message):
@@ -254,9 +254,18 @@ class TestPredicting:
         with pytest.raises(InputError, match=r"batch_size must be a positive whole number\. Received: 0"):
             predictor.predict(rows(2), batch_size=0)
 
-    def test_several_inputs(self, model):
-        with pytest.raises(InputError, match=r"a model of one input, but this one has several"):
-            Predictor(model, dataclasses.replace(MANIFEST, input_shape=None)).predict(rows(2))
+    def test_several_inputs_come_as_the_model_takes_them(self):
+        import keras
+
+        inputs = [keras.Input((4,), name="a"), keras.Input((4,), name="b")]
+        sums = keras.layers.Add()(inputs)
+        predictor = Predictor(
+            keras.Model(inputs, sums), dataclasses.replace(MANIFEST, input_shape=None, feature_names=None, classes=None)
+        )
+        for x in ([rows(5), rows(5)], {"a": rows(5), "b": rows(5)}):
+            np.testing.assert_allclose(predictor.predict(x), 2 * rows(5))
+        with pytest.raises(DataError, match=r"must have the same number of rows"):
+            predictor.predict([rows(5), rows(4)])
 
 
 class TestQuiet:

@@ -117,8 +117,8 @@ def test_each_of_several_outputs_has_its_own_loss(loss: Any) -> None:
     assert found.n_inputs == 2
     assert found.is_compiled
     assert found.outputs == (  # in Keras's order, which is that of the keys
-        OutputFacts((1,), loss="mean_squared_error", activation="linear"),
-        OutputFacts((4,), loss=kind, activation="softmax"),
+        OutputFacts((1,), loss="mean_squared_error", activation="linear", name="age"),
+        OutputFacts((4,), loss=kind, activation="softmax", name="kind"),
     )
 
 

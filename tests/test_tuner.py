@@ -21,7 +21,7 @@ from keras_tuner.engine.trial import TrialStatus
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, StratifiedKFold
 
-from tuner_app import search
+from tuner_app import search, targets
 from tuner_app.errors import DataError, InputError, ProjectError, SearchError, SearchInterrupted
 from tuner_app.executors import ThreadExecutor
 from tuner_app.folds import FoldTask
@@ -677,6 +677,24 @@ class TestResuming:
         fitter = FakeFitter()
         make_tuner(GRID, cv=second, fold_fitter=fitter).search(*data)
         assert fitter.tasks == []
+
+    @pytest.mark.parametrize("description", ["there", "lost"])
+    def test_a_number_of_folds_goes_on_as_the_first_version_split_it(
+        self, make_tuner: Make, data: Data, monkeypatch: pytest.MonkeyPatch, description: str
+    ) -> None:
+        with monkeypatch.context() as first_version:
+            first_version.setattr(targets, "stratification", lambda target, y: None)
+            make_tuner(GRID, cv=3).search(*data)
+        fitter = FakeFitter()
+        again = make_tuner(GRID, cv=3, fold_fitter=fitter)
+        if description == "lost":
+            again.project.search_file.unlink()
+        again.search(*data)
+        assert fitter.tasks == []
+        fresh = FakeFitter()
+        make_tuner(GRID, cv=3, fold_fitter=fresh, overwrite=True).search(*data)
+        expected = list(StratifiedKFold(3).split(*data))
+        assert all(task.validation_rows.tolist() == expected[task.fold][1].tolist() for task in fresh.tasks)
 
 
 class TestProjectOfAnotherSearch:

@@ -152,6 +152,13 @@ def read_features(
     return table.numbers, table.text
 
 
+def label_array(labels: Sequence[Any]) -> Array:
+    """Labels as an array: text in NumPy's own type, except where that would lose NUL bytes at a label's end."""
+    if any(isinstance(label, str) and label.endswith("\0") for label in labels):
+        return np.array(labels, dtype=object)
+    return np.array(labels)
+
+
 def _digits() -> Dataset:
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
@@ -258,7 +265,7 @@ def _encode_labels(path: str, labels: Sequence[str], target: str) -> tuple[npt.N
         classes: Array = np.array([int(label) for label in ordered], dtype=np.int64)
     else:
         ordered = sorted(found)
-        classes = np.array(ordered)
+        classes = label_array(ordered)
     code = {label: i for i, label in enumerate(ordered)}
     return np.fromiter((code[label] for label in labels), dtype=np.int64, count=len(labels)), classes
 

@@ -151,15 +151,17 @@ def check_same_rows(**structures: Any) -> int:
     return next(iter(counts.values()))
 
 
-def make_splits(cv: Any, x: Any, y: Any, groups: Any = None) -> list[tuple[Index, Index]]:
+def make_splits(cv: Any, x: Any, y: Any, groups: Any = None, *, classes: Any = None) -> list[tuple[Index, Index]]:
     """The folds of a search, made once.
 
     Args:
-        cv: The number of folds (`KFold` without shuffling), a scikit-learn splitter, or an iterable of
-            pairs of row numbers (training, validation).
+        cv: The number of folds, which means what it means in scikit-learn (`StratifiedKFold` where there are classes,
+            else `KFold`, neither shuffled), a scikit-learn splitter, or an iterable of pairs of row numbers
+            (training, validation).
         x: Checked arrays of shape `(n_samples, ...)`.
         y: Checked targets of shape `(n_samples, ...)`.
         groups: Group labels of shape `(n_samples,)` for splitters that need them.
+        classes: The class of each row, shape `(n_samples,)`; None where the search is no classification.
 
     Returns:
         Pairs of row numbers: training, validation.
@@ -167,7 +169,7 @@ def make_splits(cv: Any, x: Any, y: Any, groups: Any = None) -> list[tuple[Index
     Raises:
         InputError: `cv` cannot split these rows.
     """
-    from sklearn.model_selection import KFold
+    from sklearn.model_selection import check_cv
 
     rows = count_rows(x)
     splitter = cv
@@ -177,9 +179,10 @@ def make_splits(cv: Any, x: Any, y: Any, groups: Any = None) -> list[tuple[Index
                 f"The number of folds must be at least 2 and at most the number of rows ({rows}). "
                 f"Received: {cv}. Choose another cv."
             )
-        splitter = KFold(int(cv))
+        splitter = check_cv(int(cv), classes, classifier=classes is not None)
     try:
-        pairs = list(splitter.split(_representative(x), _labels(y), groups)) if hasattr(splitter, "split") else list(cv)
+        labels = _labels(y) if classes is None else classes
+        pairs = list(splitter.split(_representative(x), labels, groups)) if hasattr(splitter, "split") else list(cv)
         splits = [(_as_index(train, rows), _as_index(validation, rows)) for train, validation in pairs]
     except (ValueError, TypeError, IndexError) as error:
         raise InputError(

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import numbers
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tuner_app import folds
+from tuner_app import folds, targets
 from tuner_app.data import Dataset
 from tuner_app.errors import InputError
 
 # Beyond this many classes a confusion matrix is neither readable nor small.
 MOST_CLASSES = 100
+# What a target is until the model was looked at.
+NUMBERS = targets.Target()
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -26,32 +28,42 @@ class SearchData:
 
     Attributes:
         x: Features: an array of shape `(n_samples, ...)`, or a list, tuple or dict of them.
-        y: Targets, likewise; text labels are class numbers here.
+        y: Targets, likewise: as they came, and as the fits get them once `with_target` has seen the model's outputs.
         sample_weight: Weights of shape `(n_samples,)`, or None.
         groups: Group labels of shape `(n_samples,)`, or None.
-        classes: The class labels in the order of the class numbers; None where the targets are no classes.
         dataset: The data set that the arrays come from; None for a user's own arrays.
         rows: The number of rows.
+        feature_names: The columns of `x`; None where they have no names.
+        label_column: The name of the column of `y`; None where it has none.
+        target: What the targets are: a `targets.Target`, or a list, tuple or dict of them.
     """
 
     x: Any
     y: Any
     sample_weight: Any
     groups: Any
-    classes: Any
     dataset: Dataset | None
     rows: int
+    feature_names: list[str] | None = None
+    label_column: str | None = None
+    target: Any = NUMBERS
+
+    @property
+    def classes(self) -> Any:
+        """The class labels by class number; None where the target is none of one class a row."""
+        return self.target.classes if isinstance(self.target, targets.Target) else None
 
     @property
     def n_classes(self) -> int | None:
         """How many classes a confusion matrix has; None where there is none to draw."""
-        found = 0 if self.classes is None else len(self.classes)
+        counted = isinstance(self.target, targets.Target) and self.target.counts_classes
+        found = len(self.classes) if counted else 0
         return found if 2 <= found <= MOST_CLASSES else None
 
     @property
     def labels(self) -> list[Any] | None:
-        """The class labels as plain integers or strings."""
-        return None if self.classes is None else np.asarray(self.classes).tolist()
+        """The class labels as plain numbers, Booleans or strings."""
+        return None if self.classes is None else self.classes.tolist()
 
     def fingerprint(self) -> str:
         """Tells this data from other data."""
@@ -69,9 +81,12 @@ class SearchData:
 def check_data(x: Any, y: Any, *, groups: Any = None, sample_weight: Any = None) -> SearchData:
     """Check what `search` was given.
 
+    Returns:
+        The data with `y` as it came; `with_target` goes on from there.
+
     Raises:
         InputError: `x` or `y` is missing, or `y` comes beside a `Dataset`.
-        DataError: The arrays do not fit together or hold NaN.
+        DataError: The arrays do not fit together, hold NaN, or lack a label.
     """
     dataset = x if isinstance(x, Dataset) else None
     if dataset is not None:
@@ -80,22 +95,46 @@ def check_data(x: Any, y: Any, *, groups: Any = None, sample_weight: Any = None)
         x, y = dataset.x, dataset.y
     if x is None or y is None:
         raise InputError(f"search() needs x and y. Received: None for {'x' if x is None else 'y'}. Give both.")
-    x, y = folds.as_arrays(x, "x"), folds.as_arrays(y, "y")
+    names, label_column = (dataset.feature_names, dataset.target) if dataset else (column_names(x), _name(y))
+    x, y = folds.as_arrays(x, "x"), targets.plain_target(y)
     sample_weight = None if sample_weight is None else folds.as_arrays(sample_weight, "sample_weight")
     groups = None if groups is None else folds.as_arrays(groups, "groups")
     rows = folds.check_same_rows(x=x, y=y, sample_weight=sample_weight, groups=groups)
     for name, structure in (("x", x), ("y", y), ("sample_weight", sample_weight)):
         folds.check_finite(structure, name)
-    y, classes = _encoded(y)
     return SearchData(
         x=x,
         y=y,
         sample_weight=sample_weight,
         groups=groups,
-        classes=np.asarray(dataset.classes) if dataset is not None else classes,
         dataset=dataset,
         rows=rows,
+        feature_names=list(names) if names else None,
+        label_column=label_column,
     )
+
+
+def with_target(data: SearchData, outputs: Sequence[targets.OutputFacts] | None) -> SearchData:
+    """The data with the target decided, and `y` as the fits get it.
+
+    Args:
+        data: What `check_data` gave.
+        outputs: What is known of the model's outputs; None where nothing is.
+
+    Raises:
+        InputError: The labels cannot be learned by such a model.
+    """
+    if data.dataset is not None:
+        return dataclasses.replace(data, target=targets.of_class_numbers(np.asarray(data.dataset.classes), outputs))
+    target = targets.describe(data.y, outputs)
+    return dataclasses.replace(data, target=target, y=targets.encode(target, data.y))
+
+
+def column_names(table: Any) -> list[str] | None:
+    """The names of a table's columns; None where they are no table's, no text, or not different."""
+    names = list(getattr(table, "columns", ()))
+    is_named = all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+    return names if names and is_named else None
 
 
 def check_fit_options(options: Mapping[str, Any]) -> None:
@@ -130,15 +169,7 @@ def plain(value: Any) -> Any:
     return {type(value).__qualname__: settings}
 
 
-def _encoded(y: Any) -> tuple[Any, Any]:
-    """Text labels as class numbers; integers from 0 on without a gap are class numbers already."""
-    if not isinstance(y, np.ndarray) or y.ndim != 1:
-        return y, None
-    if y.dtype.kind in "OUS":
-        classes, codes = np.unique(y.astype(str), return_inverse=True)
-        return codes.astype(np.int64), classes
-    if y.dtype.kind in "iub":
-        labels = np.unique(y)
-        if labels[0] == 0 and labels[-1] == len(labels) - 1:
-            return y, labels
-    return y, None
+def _name(y: Any) -> str | None:
+    """The name of a column, or of a table's only one."""
+    names: list[Any] = column_names(y) or [getattr(y, "name", None)]
+    return names[0] if len(names) == 1 and isinstance(names[0], str) else None

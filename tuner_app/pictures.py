@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tuner_app.data import label_array
 from tuner_app.errors import InputError, ProjectError
 from tuner_app.figures import ConfusedPicture
 from tuner_app.project import Project, read_json, sealed, write_whole
@@ -43,7 +44,7 @@ def confused_pictures(dataset: Dataset, predictor: Predictor, *, limit: int = MO
     if predictor.manifest.classes is None or shape is None:
         return []
     probabilities = predictor.predict_proba(dataset.x_test.reshape(-1, *shape))
-    predicted = np.array(predictor.manifest.classes)[np.argmax(probabilities, axis=1)]
+    predicted = label_array(predictor.manifest.classes)[np.argmax(probabilities, axis=1)]
     true, sure = dataset.classes[dataset.y_test], np.max(probabilities, axis=1)
     wrong = np.flatnonzero(predicted.astype(str) != true.astype(str))
     surest = wrong[np.argsort(-sure[wrong], kind="stable")][:limit]

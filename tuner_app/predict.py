@@ -56,18 +56,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(argv)
     _check_options(options)
-    from tuner_app.predictor import labels_of, load_manifest, load_predictor
+    from tuner_app.predictor import load_manifest, load_predictor
 
     project = _choose_project(options.directory, options.project_name)
     manifest = load_manifest(project)
     _check_model(options, project, manifest)
     rows = _read_rows(options, project, manifest)
     predictor = load_predictor(project)
-    if manifest.classes is None:
-        answers, probabilities = predictor.predict(rows.x, options.batch_size), None
-    else:
-        probabilities = predictor.predict_proba(rows.x, options.batch_size)
-        answers = labels_of(probabilities, manifest)
+    outputs = predictor.outputs(rows.x, options.batch_size)
+    answers = predictor.target.answers(outputs)
+    answers = answers[:, 0] if answers.shape[1:] == (1,) else answers
+    probabilities = predictor.target.probabilities(outputs) if options.probabilities else None
     accuracy = _accuracy_line(rows, answers, manifest)
     columns = _columns(options, rows, answers, manifest, probabilities)
     _write(options.output, _csv_text(columns))

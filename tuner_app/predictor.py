@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tuner_app import folds, targets
+from tuner_app.data import label_array
 from tuner_app.errors import DataError, InputError, ProjectError
 from tuner_app.project import Project, cannot_write, read_json, sealed, write_json
 
@@ -39,7 +41,7 @@ class Manifest:
         seed: The seed of the search.
         classes: The labels in the order of the model's outputs; None for a regression.
         feature_names: The columns in the order of the model's inputs; None where they have no names.
-        input_shape: The shape of one row; None where the model has several inputs.
+        input_shape: The shape of one row of numbers; None where the model has several inputs, or takes text.
         image_shape: Rows and columns where a row is a picture; else None.
         data: The training data: `source`, `target` and `fingerprint`.
         versions: Each package's version.
@@ -47,7 +49,8 @@ class Manifest:
         created: When, in ISO 8601.
         search_id: The search that the model comes from (`search.json` holds the same).
         refit_seconds: How long the training took.
-        logits: Whether the model's outputs are logits (its loss says `from_logits=True`), no probabilities.
+        decoding: What the outputs are, so that they become labels again: `targets.to_json` of the target, the classes
+            of a model of one output left out; None where the first version wrote the manifest.
     """
 
     hyperparameters: dict[str, Any]
@@ -57,7 +60,7 @@ class Manifest:
     n_splits: int
     epochs: int
     seed: int
-    classes: list[int] | list[str] | list[bool] | None
+    classes: list[int] | list[str] | list[bool] | list[float] | None
     feature_names: list[str] | None
     input_shape: list[int] | None
     image_shape: list[int] | None
@@ -67,7 +70,7 @@ class Manifest:
     created: str
     search_id: str = ""
     refit_seconds: float = 0.0
-    logits: bool = False
+    decoding: dict[str, Any] | None = None
 
     @property
     def source(self) -> str | None:
@@ -78,6 +81,15 @@ class Manifest:
     def target(self) -> str | None:
         """The column of the labels; None where there is none."""
         return self.data.get("target")
+
+    @property
+    def answer(self) -> Any:
+        """What the outputs mean: a `targets.Target`, or a list or dict of them."""
+        if self.decoding is not None:
+            return targets.from_json({**self.decoding, "classes": self.classes})
+        if self.classes is None:
+            return targets.Target()
+        return targets.Target(kind="multiclass", classes=label_array(self.classes), encoded=True)
 
 
 def save_predictor(project: Project, model: Any, manifest: Manifest) -> None:
@@ -94,8 +106,8 @@ def save_predictor(project: Project, model: Any, manifest: Manifest) -> None:
     Raises:
         ProjectError: The folder cannot be written, or the model cannot be saved.
     """
-    if not _answers_in(model, manifest.classes):
-        manifest = dataclasses.replace(manifest, classes=None)
+    if not _answers_in(model, manifest):
+        manifest = dataclasses.replace(manifest, classes=None, decoding=None)
     temporary = project.model_file.with_name(f".{project.model_file.stem}.{os.getpid()}.keras")
     try:
         project.path.mkdir(parents=True, exist_ok=True)
@@ -159,53 +171,52 @@ class Predictor:
     def __init__(self, model: Any, manifest: Manifest) -> None:
         self.model = model
         self.manifest = manifest
+        self.target = manifest.answer
         self._forward: Callable[[Any], Any] | None = None
 
-    def predict_proba(self, x: npt.ArrayLike, batch_size: int = 1024) -> npt.NDArray[np.float32]:
-        """Probabilities of the classes.
+    def predict_proba(self, x: Any, batch_size: int = 1024) -> Any:
+        """Probabilities of the classes; logits are turned into them.
 
         Args:
-            x: Features of shape (n_samples, *input_shape), finite numbers, scaled as in training: not at all.
+            x: Features of shape (n_samples, *input_shape), finite numbers, scaled as in training: not at all. A table
+                with named columns may have them in any order, if training had their names. For a model of several
+                inputs, or of text, what `search` was given.
             batch_size: How many rows are handed to TensorFlow at a time, rounded up to whole blocks of 256. A
-                matter of memory only: the same row gives the same numbers to the last bit, whatever rows are beside it.
+                matter of memory only: the same row gives the same numbers to the last bit, whatever rows are beside it
+                (a model of several inputs or of text takes `batch_size` rows as they come).
 
         Returns:
-            Probabilities of shape (n_samples, n_classes), the classes in the order of the manifest.
+            Probabilities of shape (n_samples, n_classes), the classes in the order of the manifest. Where y had rows
+            of 0 and 1, one for each of them. For a model of several outputs a list or dict of them.
 
         Raises:
-            DataError: `x` has another shape or is not finite.
+            DataError: `x` has another shape or other columns, or is not finite.
             InputError: The model is no classifier, or `batch_size` is not positive.
         """
-        classes = self.manifest.classes
-        if classes is None:
-            raise InputError("Probabilities need a classifier, but this model is a regression. Ask for predictions.")
-        outputs = self._outputs(x, batch_size)
-        if outputs.shape[1] == 1 and len(classes) == 2:
-            return np.concatenate([1 - outputs, outputs], axis=1)
-        return outputs
+        if isinstance(self.target, targets.Target):
+            self.target.check_has_probabilities()
+        return targets.probabilities(self.target, self.outputs(x, batch_size))
 
-    def predict(self, x: npt.ArrayLike, batch_size: int = 1024) -> npt.NDArray[Any]:
+    def predict(self, x: Any, batch_size: int = 1024) -> Any:
         """The most probable label of each row, or the outputs of a regression.
 
         Args:
-            x: Features of shape (n_samples, *input_shape).
+            x: As in `predict_proba`.
             batch_size: As in `predict_proba`.
 
         Returns:
-            Labels of shape (n_samples,), integers or text as in the training data. For a regression float32 of
-            shape (n_samples,), or (n_samples, n_outputs) where there are several.
+            Labels of shape (n_samples,), of the type that they had in the training data; (n_samples, 1) where those
+            came so. For a regression float32 of shape (n_samples,), or (n_samples, n_outputs) where there are several.
+            Where y had rows of 0 and 1 the outputs as they are. For a model of several outputs a list or dict of these.
 
         Raises:
-            DataError: `x` has another shape or is not finite.
+            DataError: `x` has another shape or other columns, or is not finite.
             InputError: `batch_size` is not positive.
         """
-        if self.manifest.classes is None:
-            outputs = self._outputs(x, batch_size)
-            return outputs[:, 0] if outputs.shape[1] == 1 else outputs
-        return labels_of(self.predict_proba(x, batch_size), self.manifest)
+        return targets.answers(self.target, self.outputs(x, batch_size))
 
-    def _outputs(self, x: npt.ArrayLike, batch_size: int) -> npt.NDArray[np.float32]:
-        """Outputs of shape (n_samples, n_outputs).
+    def outputs(self, x: Any, batch_size: int = 1024) -> Any:
+        """The model's own outputs, of shape (n_samples, n_outputs), or a structure of them.
 
         The model always sees blocks of one size: a product of matrices rounds a single row otherwise than a row among
         many, and TensorFlow would trace the model anew for each size.
@@ -213,42 +224,60 @@ class Predictor:
         if batch_size < 1:
             raise InputError(f"batch_size must be a positive whole number. Received: {batch_size}. Try 1024.")
         if self.manifest.input_shape is None:
-            raise InputError("Rows need a model of one input, but this one has several. Call predictor.model.predict.")
-        rows = _checked(x, tuple(self.manifest.input_shape))
+            arrays = folds.as_arrays(x, "x")
+            folds.check_same_rows(x=arrays)
+            return self.model.predict(folds.with_tuples(arrays), batch_size=batch_size, verbose=0)
+        rows = _checked(_in_order(x, self.manifest.feature_names), tuple(self.manifest.input_shape))
         at_once = math.ceil(batch_size / _BLOCK) * _BLOCK
         pieces = [self._run(rows[start : start + at_once]) for start in range(0, len(rows), at_once)]
         if not pieces:
-            return self._run(np.zeros((1, *rows.shape[1:]), dtype=rows.dtype))[:0]
-        return np.concatenate(pieces)
+            return folds.map_arrays(lambda a: a[:0], self._run(np.zeros((1, *rows.shape[1:]), dtype=rows.dtype)))
+        return _joined(pieces)
 
-    def _run(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    def _run(self, rows: npt.NDArray[Any]) -> Any:
         import tensorflow as tf
 
         if self._forward is None:
-            self._forward = tf.function(lambda block: self.model(block, training=False))
+            # The step that `model.predict` runs, so that one of the user's own counts.
+            self._forward = tf.function(lambda block: self.model.predict_step((block,)))
         n_blocks = math.ceil(len(rows) / _BLOCK)
         padding = [(0, n_blocks * _BLOCK - len(rows)), *[(0, 0)] * (rows.ndim - 1)]
         blocks = tf.split(tf.constant(np.pad(rows, padding)), n_blocks)
-        outputs = np.concatenate([self._forward(block).numpy() for block in blocks])
-        return outputs[: len(rows)].reshape(len(rows), -1).astype(np.float32)
+        outputs = _joined([self._forward(block) for block in blocks])
+        return folds.map_arrays(lambda array: _as_rows(array[: len(rows)]), outputs)
 
 
-def labels_of(probabilities: npt.NDArray[np.float32], manifest: Manifest) -> npt.NDArray[Any]:
-    """The label with the highest probability in each row.
-
-    Args:
-        probabilities: Of shape (n_samples, n_classes).
-        manifest: Holds the classes.
-
-    Returns:
-        Labels of shape (n_samples,), of the type that they have in the manifest.
-    """
-    labels: npt.NDArray[Any] = np.array(manifest.classes)[np.argmax(probabilities, axis=1)]
-    return labels
+def _joined(pieces: Sequence[Any]) -> Any:
+    """Outputs one after another, in the structure that each piece has."""
+    columns = iter(zip(*(folds.arrays_in(piece) for piece in pieces), strict=True))
+    return folds.map_arrays(lambda _: np.concatenate([np.asarray(part) for part in next(columns)]), pieces[0])
 
 
-def _checked(x: npt.ArrayLike, input_shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    rows = np.asarray(x)
+def _as_rows(outputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    rows = outputs[:, None] if outputs.ndim == 1 else outputs
+    return rows.astype(np.float32) if rows.dtype.kind == "f" else rows
+
+
+def _in_order(x: Any, names: Sequence[str] | None) -> Any:
+    """A table's columns in the order of the training; anything without named columns as it is."""
+    present = list(getattr(x, "columns", ()))
+    if names is None or not present or present == list(names):
+        return x
+    missing = [name for name in names if name not in present]
+    extra = [name for name in present if name not in names]
+    twice = [name for name in names if present.count(name) > 1]
+    for what, columns in (("lacks", missing), ("also has", extra), ("has more than once", twice)):
+        if columns:
+            shown = ", ".join(repr(name) for name in columns[:5]) + (", ..." if len(columns) > 5 else "")
+            raise DataError(
+                f"x must have the {len(names)} columns that the model was trained on, but it {what} {shown}. "
+                "Give these columns and no others."
+            )
+    return x[list(names)]
+
+
+def _checked(x: Any, input_shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    rows = folds.as_arrays(x, "x") if hasattr(x, "columns") and len(x) else np.asarray(x)
     if rows.shape[1:] != input_shape or rows.ndim != len(input_shape) + 1:
         expected = ", ".join(["n_samples", *map(str, input_shape)])
         raise DataError(f"x must have the shape ({expected}). Received: {rows.shape}. A single row is x[None].")
@@ -295,23 +324,26 @@ def _check_model(project: Project, model: Any, manifest: Manifest) -> None:
             f"{project.manifest_file} must give the input shape of its model, {list(inputs[1:])}, but it gives "
             f"{manifest.input_shape}. {_AGAIN}"
         )
-    if isinstance(inputs, list | dict) or isinstance(outputs, list | dict):
+    several_answers = not isinstance(manifest.answer, targets.Target)
+    if isinstance(inputs, list | dict) or (isinstance(outputs, list | dict) and not several_answers):
         raise ProjectError(
             f"{project.model_file} must be a model of one input and one output, but has several. {_AGAIN}"
         )
-    if not _answers_in(model, manifest.classes):
+    if not _answers_in(model, manifest):
         raise ProjectError(
             f"{project.manifest_file} must name a class for each of the model's outputs, {outputs}, but it names "
             f"{len(manifest.classes or ())}. {_AGAIN}"
         )
 
 
-def _answers_in(model: Any, classes: Sequence[Any] | None) -> bool:
+def _answers_in(model: Any, manifest: Manifest) -> bool:
     """Whether the model has one output for each class, or a single one for two; a model that tells no shape may."""
     outputs = getattr(model, "output_shape", None)
-    if classes is None or not isinstance(outputs, tuple) or outputs[-1] is None:
+    if manifest.classes is None or not isinstance(outputs, tuple) or outputs[-1] is None:
         return True
-    return len(outputs) == 2 and (outputs[-1] == len(classes) or (outputs[-1] == 1 and len(classes) == 2))
+    width, count = manifest.answer.width, len(manifest.classes)
+    is_known = outputs[-1] == (count if width is None else width) and count <= outputs[-1]
+    return len(outputs) == 2 and (is_known or (outputs[-1] == 1 and count == 2))
 
 
 def _fits(shape: tuple[int | None, ...], found: list[int]) -> bool:
@@ -363,13 +395,12 @@ def _or_null(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: value is None or is_valid(value)
 
 
-def _is_classes(value: Any) -> bool:
-    one_type = any(_is_list_of(is_label)(value) for is_label in (_is_text, _is_whole, _is_truth))
-    return one_type and len(set(value)) == len(value)
-
-
-def _is_truth(value: Any) -> bool:
-    return isinstance(value, bool)
+def _is_decoding(value: Any) -> bool:
+    try:
+        targets.from_json(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_data(value: Any) -> bool:
@@ -388,7 +419,7 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "n_splits": ("a positive whole number", _is_count),
     "epochs": ("a whole number", _is_whole),
     "seed": ("a whole number", _is_whole),
-    "classes": ("null or a list of different integers or of different texts", _or_null(_is_classes)),
+    "classes": ("null or a list of different integers or of different texts", _or_null(targets.is_list_of_labels)),
     "feature_names": ("null or a list of texts", _or_null(_is_list_of(_is_text))),
     "input_shape": ("null or a list of positive whole numbers", _or_null(_is_list_of(_is_count))),
     "image_shape": ("null or a list of positive whole numbers", _or_null(_is_list_of(_is_count))),
@@ -399,10 +430,10 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "search_id": ("text", _is_text),
     "refit_seconds": ("a number", _is_number),
     "model_sha256": ("text", _is_text),
-    "logits": ("true or false", _is_truth),
+    "decoding": ("null or an object that says what the outputs are", _or_null(_is_decoding)),
 }
 # Fields that manifests of the first version do not have; such a manifest has their defaults.
-_ADDED_FIELDS: frozenset[str] = frozenset({"logits"})
+_ADDED_FIELDS: frozenset[str] = frozenset({"decoding"})
 
 
 def _plain(value: Any) -> Any:

@@ -43,12 +43,14 @@ class OutputFacts:
             whatever form it was given in (`"mse"`, a class, a function); None where it has none or is not Keras's own.
         from_logits: Whether its loss takes logits.
         activation: The name of the function that makes it, such as `"softmax"` or `"linear"`; None where unknown.
+        name: Its key in a dict of outputs, else the name of its layer; None where the model does not say.
     """
 
     shape: tuple[int | None, ...]
     loss: str | None = None
     from_logits: bool = False
     activation: str | None = None
+    name: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,23 +162,29 @@ def _outputs(model: keras.Model, row: Any) -> tuple[OutputFacts, ...] | None:
         structure = tensors if isinstance(model, keras.Sequential) else model.output
     else:
         tensors, structure = keras.tree.flatten(answers), answers
-    losses = _losses(model, structure, len(tensors))
+    names = _names(model, structure)
+    losses = _losses(model, names)
     return tuple(
-        OutputFacts(tuple(tensor.shape[1:]), _loss_name(loss), _takes_logits(loss), _activation(tensor))
-        for tensor, loss in zip(tensors, losses, strict=True)
+        OutputFacts(tuple(tensor.shape[1:]), _loss_name(loss), _takes_logits(loss), _activation(tensor), name)
+        for tensor, loss, name in zip(tensors, losses, names, strict=True)
     )
 
 
-def _losses(model: keras.Model, structure: Any, n_outputs: int) -> list[Any]:
+def _names(model: keras.Model, structure: Any) -> list[str | None]:
+    keys = [path[-1] if path else None for path, _ in keras.tree.flatten_with_path(structure)]
+    layers = getattr(model, "output_names", None) or [None] * len(keys)
+    return [key if isinstance(key, str) else layer for key, layer in zip(keys, layers, strict=True)]
+
+
+def _losses(model: keras.Model, names: list[str | None]) -> list[Any]:
     """The loss of each output as it was given to `compile`: one for all, or by place, key or the layer's name."""
     loss = getattr(model, "loss", None)
     if isinstance(loss, list | tuple):
-        return [*loss, *[None] * n_outputs][:n_outputs]
+        return [*loss, *[None] * len(names)][: len(names)]
     if not isinstance(loss, Mapping):
-        return [loss] * n_outputs
-    keys = [path[-1] if path else None for path, _ in keras.tree.flatten_with_path(structure)]
-    names = getattr(model, "output_names", None) or [None] * n_outputs
-    return [loss.get(key, loss.get(name)) for key, name in zip(keys, names, strict=True)]
+        return [loss] * len(names)
+    layers = getattr(model, "output_names", None) or names
+    return [loss.get(name, loss.get(layer)) for name, layer in zip(names, layers, strict=True)]
 
 
 def _loss_name(loss: Any) -> str | None:

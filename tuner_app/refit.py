@@ -11,12 +11,12 @@ import datetime
 import threading
 import time
 import traceback
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
-from tuner_app import predictor
+from tuner_app import predictor, targets
 from tuner_app.errors import ProjectError, SearchError, TunerAppError
 from tuner_app.executors import Batch, Outcome, ThreadExecutor
 from tuner_app.folds import FoldTask, arrays_in
@@ -131,10 +131,9 @@ def _manifest(search: Search, candidate: Candidate) -> predictor.Manifest:
     tuner, data = search.tuner, search.data
     dataset = data.dataset
     row = tuner.best_index_
-    shapes = [list(array.shape[1:]) for array in arrays_in(data.x)]
-    described: dict[str, Any] = {"source": None, "target": None}
-    if dataset is not None:
-        described = {"source": dataset.source, "target": dataset.target}
+    inputs = arrays_in(data.x)
+    is_one = len(inputs) == 1 and inputs[0].ndim > 1 and inputs[0].dtype.kind in "biuf"
+    described = {"source": None if dataset is None else dataset.source, "target": data.label_column}
     return predictor.Manifest(
         hyperparameters=dict(candidate.values),
         score=float(tuner.cv_results_["mean_test_score"][row]),
@@ -144,8 +143,9 @@ def _manifest(search: Search, candidate: Candidate) -> predictor.Manifest:
         epochs=refit_plan(tuner.rule, candidate.folds).epochs or 0,
         seed=tuner.oracle.seed,
         classes=data.labels,
-        feature_names=list(dataset.feature_names) if dataset is not None and dataset.feature_names else None,
-        input_shape=shapes[0] if len(shapes) == 1 else None,
+        decoding={key: value for key, value in targets.to_json(data.target).items() if key != "classes"},
+        feature_names=data.feature_names if is_one else None,
+        input_shape=list(inputs[0].shape[1:]) if is_one else None,
         image_shape=list(dataset.image_shape) if dataset is not None and dataset.image_shape else None,
         data={**described, "fingerprint": search.fingerprint},
         versions=package_versions(),

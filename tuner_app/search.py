@@ -27,8 +27,9 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from sklearn.exceptions import FitFailedWarning
+from sklearn.model_selection import KFold
 
-from tuner_app import description, fingerprint, folds, inputs, journal, kept_folds, programs, results, trials
+from tuner_app import description, fingerprint, folds, inputs, journal, kept_folds, programs, results, targets, trials
 from tuner_app.errors import InputError, ProjectError, SearchError, SearchInterrupted
 from tuner_app.executors import Batch, Executor, Outcome, ThreadExecutor
 from tuner_app.folds import FoldTask
@@ -92,7 +93,8 @@ class Search:
     ) -> None:
         self.model = model
         self.tuner, self.data, self.fit_options = tuner, data, fit_options
-        self.splits = folds.make_splits(tuner.cv, data.x, data.y, data.groups)
+        self.classes = targets.stratification(data.target, data.y)
+        self.splits = folds.make_splits(tuner.cv, data.x, data.y, data.groups, classes=self.classes)
         self.fingerprint = data.fingerprint()
         observers = _default_observers(verbosity) if tuner.observers is None else tuner.observers
         self.observers: list[SearchObserver] = [ResultsFile(return_train_score=tuner.return_train_score), *observers]
@@ -349,6 +351,7 @@ class Search:
         known = description.read_description(project)
         if known is not None and tuner._given_seed is None:
             tuner.oracle.seed = known["asked"]["seed"]
+        self._take_folds_of_earlier_versions(known)
         asked = self._asked()
         drawn_anew = kept_folds.draws_anew(tuner.cv)
         if drawn_anew:
@@ -384,6 +387,20 @@ class Search:
                 "come out otherwise now.",
                 self.tuner.project.path,
             )
+
+    def _take_folds_of_earlier_versions(self, known: Mapping[str, Any] | None) -> None:
+        """The first version never stratified a number of folds: a search that it began goes on with its folds."""
+        if self.classes is None or not isinstance(self.tuner.cv, numbers.Integral):
+            return
+        stratified = self.splits
+        self.splits = folds.make_splits(KFold(int(self.tuner.cv)), self.data.x, self.data.y)
+        asked = self._asked()
+        if known is not None:
+            is_theirs = known["asked"]["folds"] == asked["folds"]
+        else:
+            is_theirs = not journal.owners(self.tuner.project).isdisjoint(description.search_ids(asked))
+        if not is_theirs:
+            self.splits = stratified
 
     def _records(self) -> list[FoldResult]:
         """The journal's records; failed fits are tried again where nothing else came of the search."""
@@ -441,6 +458,7 @@ class Search:
             "model": type(tuner.hypermodel).__qualname__,
             "code": fingerprint.source_digest(tuner.hypermodel),
             "classes": self.data.labels,
+            "target": targets.to_json(self.data.target),
             "data": self.data.description(),
             "devices": tuner.devices,
             "versions": package_versions(),

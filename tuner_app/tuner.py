@@ -21,7 +21,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial
 
-from tuner_app import copies, devices, inputs, predictor, probe, training, trials
+from tuner_app import copies, devices, inputs, predictor, probe, targets, training, trials
 from tuner_app.errors import InputError, ProjectError
 from tuner_app.executors import count_jobs
 from tuner_app.folds import FoldTask
@@ -49,7 +49,8 @@ class GridSearchCV(keras_tuner.GridSearch):
             arrays and data sets in its attributes are shared. One that cannot be copied needs `n_jobs=1`.
         objective: A metric's name such as `"val_accuracy"`, a `keras_tuner.Objective`, or a list of them (their sum,
             each in its direction, decides). Optional when `HyperModel.fit` returns a number to minimise.
-        cv: The number of folds (`KFold`), any scikit-learn splitter, or an iterable of index pairs. Defaults to 3.
+        cv: The number of folds as in scikit-learn (`StratifiedKFold` for a classification, else `KFold`; neither
+            shuffles), any scikit-learn splitter, or an iterable of index pairs. Defaults to 3.
         n_jobs: How many fits run side by side; None or -1 is the number of cores. Never changes a result.
         refit: Whether to train the best candidate on all rows at the end; or the objective by which it is the best
             one, where there are several (`get_best_hyperparameters` goes by their sum); or a function of `cv_results_`
@@ -177,10 +178,12 @@ class GridSearchCV(keras_tuner.GridSearch):
 
         Args:
             x: Features of shape `(n_samples, ...)`: an array, a list or dict of arrays; or a `Dataset`, without `y`.
-            y: Targets of shape `(n_samples, ...)`. Text labels become class numbers; `predict` gives the labels back.
+            y: Targets of shape `(n_samples, ...)`. Labels (text, Booleans, any integers) become class numbers where the
+                model's loss needs some; `predict` gives them back in their own form.
             groups: Group labels of shape `(n_samples,)`, for splitters that need them.
             sample_weight: Weights of shape `(n_samples,)` for training and validation.
-            **fit_options: Handed to `HyperModel.fit`: `epochs`, `batch_size`, `callbacks`, `class_weight`, ...
+            **fit_options: Handed to `HyperModel.fit`: `epochs`, `batch_size`, `callbacks`, `class_weight`
+                (whose keys are labels of `y`), ...
                 Each fold gets its own deep copies of the callbacks: what one collects in its attributes is not in
                 yours afterwards. Read `histories_`, let `HyperModel.fit` return it, or use a `SearchObserver`.
 
@@ -196,6 +199,9 @@ class GridSearchCV(keras_tuner.GridSearch):
         self._own_copies = self.fold_fitter is None and copies.copies_of_its_own(self.hypermodel, n_jobs=self.n_jobs)
         looked_at = self._look_at_a_model(data.x)
         self._model_facts = None if looked_at is None else looked_at.facts
+        data = inputs.with_target(data, None if self._model_facts is None else self._model_facts.outputs)
+        if "class_weight" in fit_options:
+            fit_options["class_weight"] = targets.class_weight(data.target, fit_options["class_weight"])
         self._check_objective(looked_at, data, fit_options.get("callbacks"))
         model = None if looked_at is None else looked_at.description
         del looked_at  # its weights are of no use to the search
@@ -207,20 +213,39 @@ class GridSearchCV(keras_tuner.GridSearch):
             search.run()
 
     def predict(self, x: Any, *, batch_size: int = 1024) -> Any:
-        """Predictions of the refit model.
+        """Predictions of the refit model; see `predictor.Predictor.predict`.
 
         Args:
-            x: Features of shape `(n_samples, ...)`.
+            x: Features of shape `(n_samples, ...)`; the columns of a DataFrame may come in any order, if `search` was
+                given one.
             batch_size: Rows per step. Defaults to 1024.
 
         Returns:
-            Class labels of shape `(n_samples,)` for a classifier, else the model's outputs.
+            Class labels of shape `(n_samples,)` for a classifier, else the model's outputs, of shape `(n_samples,)`
+            where it has one. The model's outputs as well where `y` had rows of 0 and 1.
 
         Raises:
+            DataError: `x` is not what the model was trained on.
             ProjectError: There is no refit model.
         """
-        outputs = self.best_model_.predict(x, batch_size=batch_size, verbose=0)
-        return outputs if self.classes_ is None else self.classes_[np.argmax(outputs, axis=-1)]
+        return self._predictor().predict(x, batch_size)
+
+    def predict_proba(self, x: Any, *, batch_size: int = 1024) -> Any:
+        """Probabilities of the classes by the refit model, logits turned into them.
+
+        Args:
+            x: As in `predict`.
+            batch_size: Rows per step. Defaults to 1024.
+
+        Returns:
+            Shape `(n_samples, n_classes)`, in the order of `classes_`.
+
+        Raises:
+            DataError: `x` is not what the model was trained on.
+            InputError: The model is no classifier.
+            ProjectError: There is no refit model.
+        """
+        return self._predictor().predict_proba(x, batch_size)
 
     @property
     def best_model_(self) -> keras.Model:
@@ -282,6 +307,7 @@ class GridSearchCV(keras_tuner.GridSearch):
     # What Keras Tuner calls ------------------------------------------------------------------------------------------
 
     _best_model: keras.Model | None = None
+    _answering: predictor.Predictor | None = None
     refit_candidate: Callable[[Candidate], keras.Model] | None = None
     n_splits_: int = 0
     _is_marked = False
@@ -330,6 +356,12 @@ class GridSearchCV(keras_tuner.GridSearch):
         names = probe.history_names(looked_at.model, data, callbacks)
         if names is not None:
             self.rule.check_names(names)
+
+    def _predictor(self) -> predictor.Predictor:
+        model = self.best_model_
+        if self._answering is None or self._answering.model is not model:
+            self._answering = predictor.Predictor(model, predictor.load_manifest(self.project))
+        return self._answering
 
     @contextlib.contextmanager
     def _overwriting(self, overwrite: bool) -> Iterator[None]:
