@@ -19,7 +19,7 @@ PACKAGE = Path(tuner_app.__file__).parent
 LAYERS = (
     {"errors", "versions", "interrupts", "runtime", "devices"},
     {"console", "copies", "project", "data", "hypermodels"},
-    {"results", "folds", "description", "targets"},
+    {"results", "folds", "description", "targets", "fold_extras"},
     {"journal", "kept_folds", "schedule", "executors", "observers", "programs", "inputs", "refit_plan", "fingerprint"},
     {"results_file", "oracle", "compiled_fit", "predictor", "figures", "stages"},
     {"training", "progress", "pictures", "trials"},
@@ -32,6 +32,7 @@ WITHOUT_TENSORFLOW = [
     *("errors", "project", "results", "journal", "observers", "folds", "schedule", "executors", "data", "results_file"),
     *(
         "description",
+        "fold_extras",
         "kept_folds",
         "refit_plan",
         "figures",

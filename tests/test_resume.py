@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
-from conftest import FakeFitter
+from conftest import FakeFitter, record
 from sklearn.model_selection import KFold, RepeatedKFold, ShuffleSplit, StratifiedKFold
 
 from tuner_app import folds
@@ -17,6 +18,7 @@ from tuner_app.errors import InputError, ProjectError
 from tuner_app.folds import FoldTask
 from tuner_app.kept_folds import keep_folds, kept_folds
 from tuner_app.project import Project
+from tuner_app.results import FoldResult
 from tuner_app.tuner import GridSearchCV
 
 Make = Callable[..., Any]
@@ -143,3 +145,64 @@ class TestFoldsThatAreDrawnAnew:
         again = kept_folds(project, asked)
         assert again is not None
         assert folds.fingerprint(again) == folds.fingerprint(splits)
+
+
+class TestMoreThanWasAskedFor:
+    """A finished fold has no scores on its training rows and no model where they were not asked for."""
+
+    def first(self, make_tuner: Make, data: Data, **options: Any) -> Any:
+        def bare(task: FoldTask) -> FoldResult:
+            return record(task, history={"val_accuracy": [task.values["a"] / 10]}, final_epoch=1)
+
+        tuner = make_tuner(fold_fitter=bare, **options)
+        tuner.search(*data)
+        return tuner
+
+    def test_train_scores_that_the_finished_folds_lack_are_refused_before_any_fit(
+        self, make_tuner: Make, data: Data
+    ) -> None:
+        first = self.first(make_tuner, data)
+        first.project.fold_file("0001", 2).unlink()
+        before = {path: path.read_bytes() for path in first.project.path.rglob("*") if path.is_file()}
+        fitter = FakeFitter()
+        tuner = make_tuner(return_train_score=True, fold_fitter=fitter)
+        with pytest.raises(
+            ProjectError, match=r"return_train_score=True asks .* 8 of the 8 finished folds .* Leave ret"
+        ):
+            tuner.search(*data)
+        assert fitter.tasks == []
+        assert {path: path.read_bytes() for path in first.project.path.rglob("*") if path.is_file()} == before
+        make_tuner(fold_fitter=fitter).search(*data)
+        assert len(fitter.tasks) == 1
+
+    def test_a_fit_that_has_none_though_it_was_asked_is_no_gap(self, make_tuner: Make, data: Data) -> None:
+        self.first(make_tuner, data, return_train_score=True)
+        make_tuner(return_train_score=True).search(*data)
+        make_tuner().search(*data)
+        with pytest.raises(ProjectError, match="return_train_score=True asks"):
+            make_tuner(return_train_score=True).search(*data)
+
+    def test_train_scores_that_are_there_are_shown(self, make_tuner: Make, data: Data) -> None:
+        make_tuner().search(*data)
+        tuner = make_tuner(return_train_score=True)
+        tuner.search(*data)
+        assert not np.isnan(tuner.cv_results_["mean_train_score"]).any()
+
+    @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+    def test_models_that_the_finished_folds_lack(self, make_tuner: Make, data: Data) -> None:
+        options: dict[str, Any] = {"cv": 2, "fold_fitter": None, "n_jobs": 1, "refit": False}
+        make_tuner(linear, **options).search(*data, epochs=1)
+        with pytest.raises(ProjectError, match=r"keep_fold_models=True asks for the models .* 2 of the 2 finished"):
+            make_tuner(linear, keep_fold_models=True, **options).search(*data, epochs=1)
+        first = make_tuner(linear, keep_fold_models=True, overwrite=True, **options)
+        first.search(*data, epochs=1)
+        assert len(list(first.project.path.glob("trial_*/fold_*.keras"))) == 2
+        make_tuner(linear, keep_fold_models=True, **options).search(*data, epochs=1)
+
+
+def linear(hp: Any) -> keras.Model:
+    """A real model, small enough to train in a moment."""
+    hp.Fixed("rate", 0.1)
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
+    model.compile("sgd", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model

@@ -110,6 +110,10 @@ class Project:
         """The journal's record of one finished fold."""
         return self.path.joinpath(_trial_name(trial_id), f"{_fold_stem(fold, execution)}.json")
 
+    def fold_model_file(self, trial_id: str, fold: int, execution: int = 0) -> pathlib.Path:
+        """The model of one fold, where models are kept."""
+        return self.path.joinpath(_trial_name(trial_id), f"{_fold_stem(fold, execution)}.keras")
+
     def fold_folder(self, trial_id: str, fold: int, execution: int = 0) -> pathlib.Path:
         """TensorBoard's run of one fold: `train/` and `validation/` lie in it."""
         return self.trial_folder(trial_id) / _fold_stem(fold, execution)

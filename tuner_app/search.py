@@ -29,7 +29,19 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import KFold
 
-from tuner_app import description, fingerprint, folds, inputs, journal, kept_folds, programs, results, targets, trials
+from tuner_app import (
+    description,
+    fingerprint,
+    fold_extras,
+    folds,
+    inputs,
+    journal,
+    kept_folds,
+    programs,
+    results,
+    targets,
+    trials,
+)
 from tuner_app.errors import InputError, ProjectError, SearchError, SearchInterrupted
 from tuner_app.executors import Batch, Executor, Outcome, ThreadExecutor
 from tuner_app.folds import FoldTask
@@ -113,6 +125,7 @@ class Search:
         self.tasks_left: dict[str, int] = {}
         self.declared = {entry["config"]["name"] for entry in tuner.asked_space}
         self.search_id = ""
+        self.extras: dict[str, bool] = {}
         self.fitter: Any = None
 
     def run(self) -> None:
@@ -364,7 +377,7 @@ class Search:
         self.search_id = description.search_id(known, asked, lambda: journal.owners(project))
         self.journal = journal.Journal(project, self.search_id)
         project.remove_leftovers()
-        self._restore()
+        self._restore(known)
         if drawn_anew:
             kept_folds.keep_folds(project, asked, self.splits)
         write_json(project.search_file, sealed(self._description(asked, known)))
@@ -409,11 +422,16 @@ class Search:
             return [record for record in records if record.error is None]
         return records
 
-    def _restore(self) -> None:
+    def _restore(self, known: Mapping[str, Any] | None) -> None:
         """Take over what the journal holds, and nothing else."""
         tuner = self.tuner
         executions = tuner.executions_per_trial
         records = [r for r in self._records() if r.fold < len(self.splits) and r.execution < executions]
+        wanted = {
+            "return_train_score": tuner.return_train_score,
+            "keep_fold_models": tuner.keep_fold_models and tuner.fold_fitter is None,
+        }
+        self.extras = fold_extras.check_extras(tuner.project, known, records, wanted)
         candidates, fits = journal.group(records), len(self.splits) * executions
         tuner.fold_results = {candidate.trial_id: list(candidate.folds) for candidate in candidates}
         trials.restore(
@@ -455,6 +473,7 @@ class Search:
             "n_splits": len(self.splits),
             "executions_per_trial": tuner.executions_per_trial,
             "n_jobs": tuner.n_jobs,
+            "extras": self.extras,
             "model": type(tuner.hypermodel).__qualname__,
             "code": fingerprint.source_digest(tuner.hypermodel),
             "classes": self.data.labels,
@@ -604,7 +623,7 @@ class Search:
     def _model_file(self, task: FoldTask) -> pathlib.Path | None:
         if not self.tuner.keep_fold_models or task.fold == REFIT_FOLD:
             return None
-        return self.tuner.project.fold_file(task.trial_id, task.fold, task.execution).with_suffix(".keras")
+        return self.tuner.project.fold_model_file(task.trial_id, task.fold, task.execution)
 
     def _tell(self, event: str, *arguments: Any, **options: Any) -> None:
         for observer in self.observers:
