@@ -21,7 +21,7 @@ LAYERS = (
     {"console", "copies", "project", "data", "hypermodels"},
     {"results", "folds", "description", "targets", "fold_extras"},
     {"journal", "kept_folds", "schedule", "executors", "observers", "programs", "inputs", "refit_plan", "fingerprint"},
-    {"results_file", "oracle", "compiled_fit", "predictor", "figures", "stages"},
+    {"results_file", "oracle", "compiled_fit", "predictor", "figures", "stages", "refit_callbacks"},
     {"training", "progress", "pictures", "trials"},
     {"tensorboard_logs", "refit", "probe"},
     {"search"},

@@ -24,6 +24,7 @@ import tensorflow as tf
 from tuner_app import programs
 from tuner_app.folds import Index, Rows, arrays_in, map_arrays, with_tuples
 from tuner_app.programs import NotCompilableError, NotTransferableError, Program, ProgramCache
+from tuner_app.refit_callbacks import is_users
 from tuner_app.stages import Stages, StageWatch
 
 logger = logging.getLogger(__name__)
@@ -620,9 +621,8 @@ def _works_by_batches(callback: Any) -> bool:
 
 
 def _is_users(callback: Any) -> bool:
-    """Whether a callback runs the user's code, as a hook of a tuner does, too."""
-    own = type(callback).__module__.split(".")[0] == "keras" or isinstance(callback, StageWatch)
-    return not own or isinstance(callback, keras.callbacks.LambdaCallback)
+    """Whether a callback runs the user's code."""
+    return is_users(callback) and not isinstance(callback, StageWatch)
 
 
 def _has_standard_steps(model: keras.Model) -> bool:

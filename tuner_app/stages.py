@@ -8,15 +8,16 @@ drop the callbacks that it is given, so all of it happens where `model.fit` is c
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import keras
 import numpy as np
 
+from tuner_app.refit_callbacks import RefitCallbacks
 from tuner_app.refit_plan import RefitPlan, StagePlan
 
 RATE = "learning_rate"
@@ -77,6 +78,7 @@ class Stages:
     def __init__(self, plan: RefitPlan | None = None) -> None:
         self.plan = plan
         self.done: list[Stage] = []
+        self._refit_callbacks = None if plan is None else RefitCallbacks()
 
     @property
     def callbacks(self) -> list[Any]:
@@ -88,7 +90,7 @@ class Stages:
         found = [number for number, stage in enumerate(self.done) if stage.history is history]
         return found[-1] if found else len(self.done) - 1 if self.done else None
 
-    @contextmanager
+    @contextlib.contextmanager
     def watched(self, model: keras.Model, callbacks: Any) -> Iterator[Any]:
         """Around a call of `model.fit`.
 
@@ -101,49 +103,79 @@ class Stages:
         """
         whole = isinstance(callbacks, keras.callbacks.CallbackList)
         given = list(callbacks.callbacks if whole else callbacks)
-        stage = Stage(given if self.plan is None else without_validation(given))
-        plan = StagePlan() if self.plan is None else self.plan.stage(len(self.done))
+        stage = Stage(self.able(given))
+        watch = StageWatch(model, stage) if self.plan is None else self._guide(model, stage, self.plan)
+        members = [*stage.callbacks, watch]
         self.done.append(stage)
-        members = [*stage.callbacks, StageWatch(model, stage, plan)]
         try:
             if whole:
                 callbacks.callbacks[:] = members
-            yield callbacks if whole else members
+            with contextlib.nullcontext() if self._refit_callbacks is None else self._refit_callbacks.guarded(given):
+                yield callbacks if whole else members
         finally:
             if whole:
                 callbacks.callbacks[:] = given
             stage.end(model)
 
+    def able(self, callbacks: Sequence[Any]) -> list[Any]:
+        """The callbacks that can run: in a refit those that do without validation."""
+        return list(callbacks) if self._refit_callbacks is None else self._refit_callbacks.able(callbacks)
+
+    def _guide(self, model: keras.Model, stage: Stage, plan: RefitPlan) -> StageGuide:
+        assert self._refit_callbacks is not None
+        return StageGuide(model, stage, plan.stage(len(self.done)), self._refit_callbacks)
+
 
 class StageWatch(keras.callbacks.Callback):
-    """Comes last of a stage's callbacks: sees what they have made of an epoch, and has the last word on its end.
+    """Comes last of a stage's callbacks, and so sees what they have made of an epoch.
+
+    Args:
+        model: The model that is fitted.
+        stage: Filled on the way.
+    """
+
+    def __init__(self, model: keras.Model, stage: Stage) -> None:
+        super().__init__()
+        self.set_model(model)  # A CallbackList of the user's sets it only for the callbacks that it was made with.
+        self.stage = stage
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Note where the counting begins."""
+        if not self.stage.logs:
+            self.stage.first_epoch = epoch
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Note the epoch's numbers."""
+        self.stage.logs.append({name: float(value) for name, value in (logs or {}).items() if _is_number(value)})
+
+
+class StageGuide(StageWatch):
+    """Keeps a stage of a refit to its plan, with the last word after all other callbacks.
 
     Args:
         model: The model that is fitted.
         stage: Filled on the way.
         plan: What the stage is to do.
+        callbacks: What became of the refit's other callbacks.
     """
 
-    def __init__(self, model: keras.Model, stage: Stage, plan: StagePlan) -> None:
-        super().__init__()
-        self.set_model(model)  # A CallbackList of the user's sets it only for the callbacks that it was made with.
-        self._stage, self._plan = stage, plan
+    def __init__(self, model: keras.Model, stage: Stage, plan: StagePlan, callbacks: RefitCallbacks) -> None:
+        super().__init__(model, stage)
+        self._plan, self._callbacks = plan, callbacks
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Note where the counting begins."""
-        if not self._stage.logs:
-            self._stage.first_epoch = epoch
+        """Set the learning rate of the folds, where what made it is left out."""
+        super().on_epoch_begin(epoch, logs)
+        rates = self._plan.rates if self._callbacks.lacks_rates else ()
+        # A rate that the optimizer computes by itself (a schedule) cannot be set, and needs not.
+        if rates and isinstance(getattr(self.model.optimizer, RATE, None), keras.Variable):
+            self.model.optimizer.learning_rate = rates[min(len(self.stage.logs), len(rates) - 1)]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Note the epoch's numbers, and stop after the last epoch of the plan."""
-        self._stage.logs.append({name: float(value) for name, value in (logs or {}).items() if _is_number(value)})
-        if self._plan.epochs is not None and len(self._stage.logs) >= self._plan.epochs:
+        """Stop after the last epoch of the plan."""
+        super().on_epoch_end(epoch, logs)
+        if self._plan.epochs is not None and len(self.stage.logs) >= self._plan.epochs:
             self.model.stop_training = True
-
-
-def without_validation(callbacks: Sequence[Any]) -> list[Any]:
-    """The callbacks that do not monitor validation, which a refit on all rows has none of."""
-    return [callback for callback in callbacks if not str(getattr(callback, "monitor", "")).startswith("val_")]
 
 
 def kept_epochs(callbacks: Sequence[Any], first_epoch: int, epochs: int) -> int:

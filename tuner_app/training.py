@@ -34,7 +34,7 @@ from tuner_app.folds import FoldTask, Rows, arrays_in, fit_seed
 from tuner_app.project import cannot_write
 from tuner_app.refit_plan import RefitPlan
 from tuner_app.results import FoldResult, ScoreRule
-from tuner_app.stages import Stages, kept_epochs, without_validation
+from tuner_app.stages import Stages, kept_epochs
 
 logger = logging.getLogger(__name__)
 
@@ -296,8 +296,7 @@ class _Fit:
         """Copies of the user's callbacks, one directory per fold for TensorBoard, and the tuner's own."""
         callbacks = copies.copy_callbacks(given)
         self._births += [(callback, copies.Contents.of(callback), False) for callback in callbacks]
-        if self.task.validation_rows is None:
-            callbacks = without_validation(callbacks)
+        callbacks = self.context.stages.able(callbacks)
         for callback in callbacks:
             if isinstance(callback, keras.callbacks.TensorBoard):
                 callback.log_dir = self.fitter.log_folder(self.task, str(callback.log_dir))

@@ -176,6 +176,11 @@ class GridSearchCV(keras_tuner.GridSearch):
     ) -> None:
         """Fit every candidate on every fold, then the best one on all rows. Run again, it goes on where it was stopped.
 
+        On all rows there is no validation. So the refit trains each call of `model.fit` for the epochs of the folds
+        (their mean, or the epoch of `score_epoch="best"`), without the callbacks that monitor or read validation
+        metrics, which are named in the log. Where one of them changes the learning rate, each epoch has the geometric
+        mean of the folds' rates, as their histories show them (`learning_rate`).
+
         Args:
             x: Features of shape `(n_samples, ...)`: an array, a list or dict of arrays; or a `Dataset`, without `y`.
             y: Targets of shape `(n_samples, ...)`. Labels (text, Booleans, any integers) become class numbers where the
