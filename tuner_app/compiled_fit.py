@@ -8,13 +8,14 @@ Which programs are shared is the business of `programs`.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import logging
 import random
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -84,6 +85,8 @@ class FitContext:
         known: Arrays that are copies of rows which lie in memory anyway, by identity.
         stages: The calls of `model.fit`, and what a refit is to make of them.
         score_seconds: Counts the time spent on validation, in seconds.
+        compile_seconds: Counts the time spent on tracing, on compiling and on waiting for another fit that does, in
+            seconds. Keras's own fit cannot tell it from training: there it counts as training.
         random: The order of rows comes from here; a second `fit` of the same model goes on where the first ended.
         program_options: How the last fit asked for its program; None before.
     """
@@ -97,6 +100,7 @@ class FitContext:
     known: dict[int, tuple[Any, Rows]] = dataclasses.field(default_factory=dict)
     stages: Stages = dataclasses.field(default_factory=Stages)
     score_seconds: float = 0.0
+    compile_seconds: float = 0.0
     random: np.random.Generator = dataclasses.field(init=False)
     program_options: dict[str, Any] | None = dataclasses.field(init=False, default=None)
 
@@ -115,6 +119,25 @@ class FitContext:
         if len(lengths) != 1:
             raise ValueError(f"All arrays must have the same number of rows. Received: {sorted(lengths)}.")
         return Rows(arrays, np.arange(lengths.pop()))
+
+    @contextlib.contextmanager
+    def compiling(self) -> Iterator[None]:
+        """Count what is done within as compiling."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.compile_seconds += time.perf_counter() - began
+
+    @contextlib.contextmanager
+    def building(self) -> Iterator[None]:
+        """Hold the build lock. Another fit that holds it compiles what this one will use, so waiting is compiling."""
+        with self.compiling():
+            programs.build_lock.acquire()
+        try:
+            yield
+        finally:
+            programs.build_lock.release()
 
     def order(self, rows: Any, *, shuffle: bool) -> Any:
         """The rows of one epoch in the order in which they are used."""
@@ -283,6 +306,7 @@ class _CompiledFit:
         self.train = _Data(context, train)
         self.validation = _Data(context, validation) if validation is not None else None
         self.scratch: dict[int, Any] = {}
+        self.functions: dict[str, programs.Function] = {}
         self.bound: dict[str, Callable[..., Any]] = {}
         self.architecture: str | None = None
         self.program: Program
@@ -326,18 +350,21 @@ class _CompiledFit:
     def _prepare(self) -> None:
         """Trace and compile where nobody did it before."""
         try:
-            self._make_variables()
+            with self.context.building():
+                self._make_variables()
             self.architecture = programs.signature(self.model)
             self.program = self._choose_program()
             if self.program.refusal is None:
-                self._bind_functions()
+                with self.context.compiling():
+                    self._bind_functions()
         except NotCompilableError:
             raise
         except Exception as error:
             # Whatever is wrong: Keras's own fit either can do it or says it in Keras's words.
             raise NotCompilableError(f"tracing its epoch failed ({_first_line(error)})") from error
-        if self.program.xla and not self.program.proven and self.program.refusal is None:
-            self._try_xla()
+        if self.program.refusal is None:
+            with self.context.compiling():
+                self._run_without_steps()
         if self.program.refusal is not None:
             raise NotCompilableError(self.program.refusal)
 
@@ -346,8 +373,7 @@ class _CompiledFit:
         if not programs.is_built(model):
             _build_from_seed(model, self.train.specs, self.context)
         if model.optimizer is not None and not model.optimizer.built and programs.is_built(model):
-            with programs.build_lock:
-                model.optimizer.build(model.trainable_variables)
+            model.optimizer.build(model.trainable_variables)
         # The user's code may look at the model's metrics, and not only at the logs.
         if any(map(_is_users, self.options["callbacks"])) and _has_standard_steps(model):
             programs.build_for(model, self.train.specs)
@@ -381,12 +407,12 @@ class _CompiledFit:
     def _bind_functions(self) -> None:
         """All are traced before the first is bound, because tracing makes the metrics' variables."""
         try:
-            traced = self._functions()
-            self.bound = {name: function.bind(self.model, self.scratch) for name, function in traced.items()}
+            self.functions = self._functions()
+            self.bound = {name: function.bind(self.model, self.scratch) for name, function in self.functions.items()}
         except NotTransferableError:
             self.program = self.context.cache.own_program(**self.context.program_options or {})
-            traced = self._functions()
-            self.bound = {name: function.bind(self.model, self.scratch) for name, function in traced.items()}
+            self.functions = self._functions()
+            self.bound = {name: function.bind(self.model, self.scratch) for name, function in self.functions.items()}
 
     def _functions(self) -> dict[str, programs.Function]:
         program, model = self.program, self.model
@@ -397,13 +423,24 @@ class _CompiledFit:
             found["evaluate"] = program.function("evaluate", model, self.validation.specs)
         return found
 
-    def _try_xla(self) -> None:
-        """Compile by running no step: XLA refuses here, before any variable has changed."""
+    def _run_without_steps(self) -> None:
+        """Run what nobody has run yet, for no step: TensorFlow optimises it and XLA compiles it at its first run.
+
+        XLA refuses here, before any variable has changed. A plain graph that fails will fail at its first step, too.
+        """
+        loop, evaluate = self.functions["loop"], self.functions.get("evaluate")
         try:
-            self._run_loop(np.zeros(self.train.total, np.int32), steps=0)
-            self.program.proven = True
+            if not loop.has_run:
+                self._run_loop(np.zeros(self.train.total, np.int32), steps=0)
+                loop.has_run = True
         except tf.errors.OpError as error:
-            self.program.refusal = f"XLA refuses it ({_first_line(error)})"
+            if self.program.xla:
+                self.program.refusal = f"XLA refuses it ({_first_line(error)})"
+                return
+        if evaluate is not None and not evaluate.has_run:
+            with contextlib.suppress(tf.errors.OpError):
+                self._run_evaluation(steps=0)
+                evaluate.has_run = True
 
     def _follow_changes(self) -> None:
         """Callbacks may have changed the model (frozen a layer, say) before the first step."""
@@ -421,8 +458,16 @@ class _CompiledFit:
             return _floats(self._run_loop(order, steps + bool(rest)))
         logs = self._run_loop(order, steps)
         if rest:
-            logs = self.bound["tail"](*self.train.arguments, tf.constant(order[-rest:]))
+            logs = self._run_tail(order[-rest:])
         return _floats(logs)
+
+    def _run_tail(self, order: Any) -> Any:
+        """The last, shorter batch. Its first run counts as compiling: the one batch is nothing beside that."""
+        first = not self.functions["tail"].has_run
+        with self.context.compiling() if first else contextlib.nullcontext():
+            logs = self.bound["tail"](*self.train.arguments, tf.constant(order))
+        self.functions["tail"].has_run = True
+        return logs
 
     def _run_loop(self, order: Any, steps: int) -> Any:
         rows = len(order)
@@ -434,14 +479,18 @@ class _CompiledFit:
     def _validate(self, callbacks: Any) -> dict[str, Any]:
         assert self.validation is not None
         began = time.perf_counter()
-        rows = self.validation.rows
-        steps = -(-len(rows) // self.program.evaluation_batch_size)
+        steps = -(-len(self.validation.rows) // self.program.evaluation_batch_size)
         callbacks.on_test_begin()
-        counts = (tf.constant(steps), tf.constant(len(rows)))
-        logs = _floats(self.bound["evaluate"](*self.validation.arguments, tf.constant(rows), *counts))
+        logs = _floats(self._run_evaluation(steps))
         callbacks.on_test_end(logs)
         self.context.score_seconds += time.perf_counter() - began
         return {f"val_{name}": value for name, value in logs.items()}
+
+    def _run_evaluation(self, steps: int) -> Any:
+        assert self.validation is not None
+        rows = self.validation.rows
+        counts = (tf.constant(steps), tf.constant(len(rows)))
+        return self.bound["evaluate"](*self.validation.arguments, tf.constant(rows), *counts)
 
     def _validates(self, epoch: int) -> bool:
         every = self.options["validation_freq"]

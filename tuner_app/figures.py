@@ -313,7 +313,7 @@ class CandidateTime:
 
     Attributes:
         candidate: The candidate.
-        fit_seconds: Building and training, summed over its fits.
+        fit_seconds: Building and training without compiling, summed over its fits.
         score_seconds: Validation, summed over its fits.
         n_fits: How many fits that are.
         share: Its part of the search's whole, from 0 to 1.
@@ -337,13 +337,15 @@ class TimeSpent:
 
     Attributes:
         rows: The finished candidates, the most expensive first.
-        total_seconds: All fits, those of unfinished candidates too.
+        total_seconds: All fits, those of unfinished candidates too, without compiling.
         unfinished_seconds: The part of the unfinished candidates.
+        compile_seconds: Compiling, which is not in the other numbers: it is done once for all who share a program.
     """
 
     rows: tuple[CandidateTime, ...]
     total_seconds: float
     unfinished_seconds: float
+    compile_seconds: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -627,7 +629,9 @@ def time_spent(record: SearchRecord, ranked: Ranking) -> TimeSpent:
     rows = [_candidate_time(row, folds[row.trial_id], total) for row in ranked.rows]
     rows.sort(key=lambda row: -row.share)
     finished = sum(row.fit_seconds + row.score_seconds for row in rows)
-    return TimeSpent(tuple(rows), total, max(0.0, total - finished) if len(folds) > len(rows) else 0.0)
+    unfinished = max(0.0, total - finished) if len(folds) > len(rows) else 0.0
+    compiling = sum(fit.compile_seconds for fits in folds.values() for fit in fits)
+    return TimeSpent(tuple(rows), total, unfinished, compiling)
 
 
 def confusion(

@@ -27,7 +27,9 @@ logger = logging.getLogger(__name__)
 _JSON = json.JSONEncoder(allow_nan=False)
 _FIELDS = {field.name for field in dataclasses.fields(FoldResult)}
 # Fields that records of the first version do not have; such a record has their defaults.
-_ADDED_FIELDS = frozenset({"declared", "measured_epochs", "stage_epochs", "scored_stage", "stage_rates"})
+_ADDED_FIELDS = frozenset(
+    {"compile_seconds", "declared", "measured_epochs", "stage_epochs", "scored_stage", "stage_rates"}
+)
 _NUMBERS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 
@@ -318,6 +320,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
     "started": _is_finite,
     "fit_seconds": _is_finite,
     "score_seconds": _is_finite,
+    "compile_seconds": _is_finite,
     "error": _is_text_or_none,
     "declared": _is_declared,
     "measured_epochs": _are_counts_by_name,

@@ -82,9 +82,13 @@ class Function:
         function: The `tf.function`.
         arguments: What its arguments look like.
         xla: Whether XLA compiles it.
+
+    Attributes:
+        has_run: Whether a fit has run it, so that it is compiled (and XLA is known to accept it).
     """
 
     def __init__(self, model: keras.Model, function: Any, arguments: tuple[Any, ...], *, xla: bool) -> None:
+        self.has_run = False
         self._model = weakref.ref(model)
         self._in_one_thread = not xla
         with _in_one_thread() if self._in_one_thread else contextlib.nullcontext():
@@ -172,7 +176,6 @@ class Program:
         xla: Whether the training loop is compiled with XLA.
 
     Attributes:
-        proven: Whether the training loop has run, so that XLA is known to accept it.
         refusal: Why the program does not work, once that is known.
     """
 
@@ -180,7 +183,6 @@ class Program:
         self.batch_size = batch_size
         self.evaluation_batch_size = evaluation_batch_size
         self.xla = xla
-        self.proven = False
         self.refusal: str | None = None
         self._specs = specs
         self._functions: dict[str, Function] = {}

@@ -188,7 +188,7 @@ class _Tally:
         return tally
 
     def count(self, result: FoldResult) -> None:
-        """A fit is over."""
+        """A fit is over. What it compiled, the fits to come need not compile."""
         self.running.pop((result.trial_id, result.fold, result.execution), None)
         seconds = result.fit_seconds + result.score_seconds
         self.done += 1
@@ -250,7 +250,7 @@ def fold_line(result: FoldResult, plan: SearchPlan) -> str:
     [score] = rule([result])
     label = "score" if plan.rule.epoch == "last" else "last-epoch score"
     head = f"{_fold_name(plan, result.fold, result.execution)} END {values_text(result.values)}"
-    seconds = seconds_text(result.fit_seconds + result.score_seconds)
+    seconds = seconds_text(result.total_seconds)
     failure = "" if result.error is None else f" FAILED: {_printable(_last_line(result.error))}"
     return f"{head}; {label}={_number(score)} total time={seconds}{failure}"
 

@@ -281,7 +281,8 @@ def _headline(found: _Findings) -> str:
 def _tiles(found: _Findings) -> str:
     best, doubt, measure = found.best, found.doubt, found.ranked.measure
     folds = _count(doubt.n_folds, "fold")
-    spent = f"{_count(_n_fits(found.record), 'fit')}, {_duration(found.time.total_seconds)} in all"
+    seconds = found.time.total_seconds + found.time.compile_seconds
+    spent = f"{_count(_n_fits(found.record), 'fit')}, {_duration(seconds)} in all"
     tiles = [
         _tile(measure.label, found.number(best.mean), f"mean of {folds}, standard deviation {found.number(best.std)}"),
         *_lead_tile(found),
@@ -776,6 +777,8 @@ def _time_plot(found: _Findings) -> _Plot:
     if found.time.unfinished_seconds:
         caption += f", {_duration(found.time.unfinished_seconds)} of it in unfinished candidates"
     caption += "; fits side by side take less on the clock. Blue: training. Orange: validation."
+    if found.time.compile_seconds:
+        caption += f" Compiling, {_duration(found.time.compile_seconds)} more, is left out: candidates share it."
     caption += f" The {len(rows)} longest of {len(found.time.rows):,}." if len(rows) < len(found.time.rows) else ""
     cells = [
         [

@@ -48,8 +48,11 @@ class FoldResult:
         confusion: Validation rows counted by true class (row) and predicted class (column),
             where the model is a classifier of few classes; else None.
         started: When the fit began, in seconds since 1970.
-        fit_seconds: Building and training, in seconds.
+        fit_seconds: Building and training, in seconds, without compiling.
         score_seconds: Validation, all epochs, in seconds.
+        compile_seconds: Tracing and compiling the programs that fits share, and waiting for another fit that does it,
+            in seconds. Whichever fit comes first pays it, so it says nothing of the candidate. 0 where `model.fit`
+            trains, which cannot tell it apart: there it is a part of `fit_seconds`.
         error: The traceback of a failed fit; None for a good one.
         declared: What the fit declared beyond the search space, as `space` and `values` of Keras Tuner's
             `HyperParameters.get_config()`; empty for nothing, None where an earlier version did not keep it.
@@ -68,12 +71,18 @@ class FoldResult:
     started: float = 0.0
     fit_seconds: float = 0.0
     score_seconds: float = 0.0
+    compile_seconds: float = 0.0
     error: str | None = None
     declared: dict[str, Any] | None = None
     measured_epochs: dict[str, list[int]] = dataclasses.field(default_factory=dict)
     stage_epochs: list[int] = dataclasses.field(default_factory=list)
     scored_stage: int = 0
     stage_rates: list[list[float]] = dataclasses.field(default_factory=list)
+
+    @property
+    def total_seconds(self) -> float:
+        """What the fit took on the clock, compiling included."""
+        return self.fit_seconds + self.score_seconds + self.compile_seconds
 
     def at_epoch(self, epoch: int | None = None) -> dict[str, float]:
         """The metrics after an epoch.

@@ -469,7 +469,7 @@ def _fold_name(result: FoldResult) -> str:
 
 
 def _ended(result: FoldResult) -> float:
-    return result.started + result.fit_seconds + result.score_seconds
+    return result.started + result.total_seconds
 
 
 def _write_both(folder: pathlib.Path, name: str, history: History, started: float, ended: float, *, keep: bool) -> None:

@@ -147,6 +147,7 @@ class FoldFitter:
             seconds = time.perf_counter() - began
             outcome["error"] = _own_traceback()
         score_seconds = fit.context.score_seconds if fit is not None else 0.0
+        compile_seconds = fit.context.compile_seconds if fit is not None else 0.0
         record = FoldResult(
             trial_id=task.trial_id,
             fold=task.fold,
@@ -154,8 +155,9 @@ class FoldFitter:
             values=dict(task.values),
             seed=seed,
             started=started,
-            fit_seconds=seconds - score_seconds,
+            fit_seconds=seconds - score_seconds - compile_seconds,
             score_seconds=score_seconds,
+            compile_seconds=compile_seconds,
             **outcome,
         )
         return _without_endless_loss(record, self.rule), fit.hyperparameters if fit is not None else self.space()
@@ -253,12 +255,12 @@ class _Fit:
     def begin(self) -> None:
         """Build the model from the seed, with a hypermodel of its own."""
         fitter = self.fitter
-        if fitter.own_copies:
-            with programs.build_lock:  # no other fit builds with the random numbers of the process meanwhile
+        with self.context.building():  # no other fit builds with the random numbers of the process meanwhile
+            if fitter.own_copies:
                 self.hypermodel = copies.copy_hypermodel(fitter.hypermodel)
-            self._births.append((self.hypermodel, copies.Contents.of(self.hypermodel), True))
-        with fitter.using(self.hypermodel):
-            self.model = build_seeded(fitter.build, self.hyperparameters, self._seed)
+                self._births.append((self.hypermodel, copies.Contents.of(self.hypermodel), True))
+            with fitter.using(self.hypermodel):
+                self.model = build_seeded(fitter.build, self.hyperparameters, self._seed)
         compiled_fit.attach(self.model, self.context)
 
     def train(self) -> Any:
