@@ -217,3 +217,27 @@ def test_columns_come_in_any_order(make_tuner: Make) -> None:
             predict(table.drop(columns="b"))
         with pytest.raises(InputError, match=r"also has 'f'\. Give these"):
             predict(table.assign(f=1))
+
+
+@pytest.mark.parametrize(
+    ("objective", "refit", "name", "sign"),
+    [
+        ("val_loss", True, "val_loss", -1),
+        ("val_accuracy", True, "val_accuracy", 1),
+        (["val_loss", "val_accuracy"], "val_loss", "val_loss", -1),
+        (["val_loss", "val_accuracy"], True, "val_loss, val_accuracy", 1),
+    ],
+)
+def test_the_manifest_has_the_score_in_the_objectives_own_sign(
+    make_tuner: Make, objective: Any, refit: Any, name: str, sign: int
+) -> None:
+    def build(hp: Any) -> keras.Model:
+        hp.Fixed("rate", 0.1)
+        model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(1, activation="sigmoid")])
+        model.compile("adam", BCE, metrics=["accuracy"])
+        return model
+
+    tuner = make_tuner(build, objective=objective, refit=refit, fold_fitter=None, cv=2, n_jobs=1)
+    tuner.search(X, TWO, epochs=1)
+    manifest = load_predictor(tuner.project).manifest
+    assert (manifest.objective, manifest.score) == (name, sign * tuner.best_score_)

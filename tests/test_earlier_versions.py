@@ -86,7 +86,11 @@ def test_a_finished_search_resumes_by_its_command_and_trains_nothing(
     assert "Model: logs/finished/best_model.keras\nReport: logs/finished/report.html\n" in printed
     after = files_of(project)
     for name in before:
-        assert name.endswith(("search.json", "oracle.json")) or after[name] == before[name]
+        assert name.endswith(("search.json", "oracle.json", "best_model.json")) or after[name] == before[name]
+    manifest = json.loads(after["best_model.json"])
+    checksum, score = manifest.pop("checksum"), manifest.pop("test_score")
+    assert (len(checksum), score) == (32, 111 / 360)
+    assert {**manifest, "test_score": None} == json.loads(before["best_model.json"])
     assert json.loads(after["search.json"])["search_id"] == json.loads(before["search.json"])["search_id"]
     assert table_of(project) == table
     assert not list(project.rglob("*.damaged"))

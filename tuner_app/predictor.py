@@ -33,7 +33,9 @@ class Manifest:
 
     Attributes:
         hyperparameters: The chosen values.
-        score: The candidate's mean score over the folds, in the unit of `objective`.
+        score: The candidate's mean over the folds in the unit and with the sign of `objective` (a loss is positive;
+            `cv_results_` and `best_score_` negate it). Of several objectives that decide together their sum, each in
+            the direction "higher is better".
         score_std: Its standard deviation over the folds.
         objective: The metric that chose it, such as `val_accuracy`.
         n_splits: The number of folds.
@@ -45,7 +47,8 @@ class Manifest:
         image_shape: Rows and columns where a row is a picture; else None.
         data: The training data: `source`, `target` and `fingerprint`.
         versions: Each package's version.
-        test_score: The score on the test part; None where there is none.
+        test_score: The accuracy on the test part, which the command `tune` looks at in the end; None where there is
+            none.
         created: When, in ISO 8601.
         search_id: The search that the model comes from (`search.json` holds the same).
         refit_seconds: How long the training took.
@@ -135,6 +138,15 @@ def load_manifest(project: Project) -> Manifest:
         ProjectError: There is no manifest, or a field is missing or of another type.
     """
     return _read_manifest(project)[0]
+
+
+def keep_test_score(project: Project, score: float) -> None:
+    """Write the score on the test part into the manifest, once it is known.
+
+    Raises:
+        ProjectError: There is no manifest, or the folder cannot be written.
+    """
+    write_json(project.manifest_file, sealed({**read_json(project.manifest_file), "test_score": score}))
 
 
 def load_predictor(project: Project) -> Predictor:

@@ -27,6 +27,7 @@ from tuner_app.versions import package_versions
 
 if TYPE_CHECKING:
     from tuner_app.search import Search
+    from tuner_app.tuner import GridSearchCV
 
 REFIT_FOLD = -1
 _POLL_SECONDS = 0.2
@@ -127,18 +128,28 @@ def _kept(search: Search, manifest: predictor.Manifest) -> predictor.Predictor |
     return None
 
 
+def _chosen_score(tuner: GridSearchCV) -> tuple[str, float, float]:
+    """The objective that chose the best candidate, its mean in the objective's own sign, and its standard deviation."""
+    label, row = tuner.refit_label, tuner.best_index_
+    mean, std = (float(tuner.cv_results_[f"{statistic}_test_{label}"][row]) for statistic in ("mean", "std"))
+    chosen = [pair for pair in tuner.rule.objectives if label in ("score", pair[0].removeprefix("val_"))]
+    if len(chosen) == 1 and chosen[0][1] == "min":
+        mean = -mean
+    return ", ".join(name for name, _ in chosen), mean, std
+
+
 def _manifest(search: Search, candidate: Candidate) -> predictor.Manifest:
     tuner, data = search.tuner, search.data
     dataset = data.dataset
-    row = tuner.best_index_
+    objective, score, std = _chosen_score(tuner)
     inputs = arrays_in(data.x)
     is_one = len(inputs) == 1 and inputs[0].ndim > 1 and inputs[0].dtype.kind in "biuf"
     described = {"source": None if dataset is None else dataset.source, "target": data.label_column}
     return predictor.Manifest(
         hyperparameters=dict(candidate.values),
-        score=float(tuner.cv_results_["mean_test_score"][row]),
-        score_std=float(tuner.cv_results_["std_test_score"][row]),
-        objective=", ".join(name for name, _ in tuner.rule.objectives),
+        score=score,
+        score_std=std,
+        objective=objective,
         n_splits=tuner.n_splits_,
         epochs=refit_plan(tuner.rule, candidate.folds).epochs or 0,
         seed=tuner.oracle.seed,
