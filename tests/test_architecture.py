@@ -19,7 +19,7 @@ PACKAGE = Path(tuner_app.__file__).parent
 LAYERS = (
     {"errors", "versions", "interrupts", "runtime", "devices"},
     {"console", "copies", "project", "data", "hypermodels"},
-    {"results", "folds", "description", "targets", "fold_extras"},
+    {"results", "folds", "description", "targets", "features", "fold_extras"},
     {"journal", "kept_folds", "schedule", "executors", "observers", "programs", "inputs", "refit_plan", "fingerprint"},
     {"results_file", "oracle", "compiled_fit", "predictor", "figures", "stages", "refit_callbacks"},
     {"training", "progress", "pictures", "trials"},
@@ -36,6 +36,7 @@ WITHOUT_TENSORFLOW = [
         "kept_folds",
         "refit_plan",
         "figures",
+        "features",
         "inputs",
         "progress",
         "interrupts",

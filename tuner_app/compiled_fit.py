@@ -180,7 +180,9 @@ def predict_classes(model: keras.Model, context: FitContext, x: Any) -> Any:
     rows = Rows(with_tuples(rows.arrays), rows.index)
     architecture = programs.signature(model)
     if architecture is None:
-        return _classes(model.predict(rows.copy(), verbose=0), programs.class_threshold(model))
+        return _classes(
+            model.predict(programs.with_text_tensors(rows.copy()), verbose=0), programs.class_threshold(model)
+        )
     data = _Data(context, (rows, None, None))
     options = context.program_options or {
         "specs": data.specs,
@@ -194,7 +196,9 @@ def predict_classes(model: keras.Model, context: FitContext, x: Any) -> Any:
     except NotCompilableError:
         return np.empty(0, np.int32)
     except NotTransferableError:
-        return _classes(model.predict(rows.copy(), verbose=0), programs.class_threshold(model))
+        return _classes(
+            model.predict(programs.with_text_tensors(rows.copy()), verbose=0), programs.class_threshold(model)
+        )
     return bound(data.x, tf.constant(data.rows)).numpy()
 
 
@@ -515,7 +519,8 @@ class _RowBatches(keras.utils.PyDataset):
     def __getitem__(self, number: int) -> Any:
         chosen = self._order[number * self._batch_size : (number + 1) * self._batch_size]
         return tuple(
-            map_arrays(lambda array: programs.as_keras_array(array[chosen]), part.arrays) for part in self._parts
+            programs.with_text_tensors(map_arrays(lambda array: programs.as_keras_array(array[chosen]), part.arrays))
+            for part in self._parts
         )
 
 
@@ -554,7 +559,7 @@ def _plain_fit(model: keras.Model, original: Any, context: FitContext, options: 
     batch_size = int(options["batch_size"] or 32)
     rest = {name: options[name] for name in ("epochs", "verbose", "callbacks", "initial_epoch", "validation_freq")}
     if validation is not None:
-        rest["validation_data"] = tuple(part.copy() for part in validation if part is not None)
+        rest["validation_data"] = tuple(_unwrapped(part) for part in validation if part is not None)
     else:
         rest["validation_data"] = _unwrapped(options["validation_data"])
     if _is_in_memory(rest["validation_data"]):
@@ -771,7 +776,7 @@ def _equal(array: Any, whole: Any, index: Index, chunk: int = 4096) -> bool:
 def _unwrapped(value: Any) -> Any:
     if isinstance(value, list | tuple) and any(isinstance(item, Rows) for item in value):
         return tuple(map(_unwrapped, value))
-    return value.copy() if isinstance(value, Rows) else value
+    return programs.with_text_tensors(value.copy()) if isinstance(value, Rows) else value
 
 
 def _floats(logs: Mapping[str, Any]) -> dict[str, Any]:

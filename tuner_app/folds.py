@@ -101,7 +101,7 @@ def as_arrays(structure: Any, name: str) -> Any:
     """
     arrays = (
         _one_table(structure, name)
-        if isinstance(structure, list | tuple) and not any(_is_array(item) for item in structure)
+        if isinstance(structure, list | tuple) and not any(is_array(item) for item in structure)
         else map_arrays(lambda item: _as_array(item, name), structure)
     )
     lengths = {len(array) for array in arrays_in(arrays) if array.ndim}
@@ -241,7 +241,7 @@ def describe(structure: Any) -> str:
     )
 
 
-def _is_array(item: Any) -> bool:
+def is_array(item: Any) -> bool:
     """Whether an item is a table of its own; NumPy's single numbers have a shape, too, but are none."""
     return (hasattr(item, "shape") or hasattr(item, "__array__")) and not isinstance(item, np.generic)
 
@@ -257,12 +257,17 @@ def _one_table(rows: Any, name: str) -> Any:
 
 
 def _as_array(item: Any, name: str) -> Any:
-    if not _is_array(item) and not isinstance(item, Sequence):
+    if not is_array(item) and not isinstance(item, Sequence):
         raise DataError(
             f"{name} must be an array, or a list or dict of arrays. Received: {type(item).__name__}. "
             "Folds need rows that can be chosen by number: turn generators and tf.data into arrays."
         )
-    return np.asarray(item)
+    try:
+        return np.asarray(item)
+    except Exception as error:  # whatever the object's own __array__ raises
+        raise DataError(
+            f"{name} must be an array. Received: {type(item).__name__}, of which NumPy says: {_one_line(error)}"
+        ) from error
 
 
 def _as_index(rows: Iterable[int], count: int) -> Index:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tuner_app import folds, targets
+from tuner_app import features, folds, targets
 from tuner_app.data import Dataset
 from tuner_app.errors import InputError
 
@@ -93,10 +93,13 @@ def check_data(x: Any, y: Any, *, groups: Any = None, sample_weight: Any = None)
         if y is not None:
             raise InputError("y must not be given when x is a Dataset, which has its own. Leave y out.")
         x, y = dataset.x, dataset.y
-    if x is None or y is None:
-        raise InputError(f"search() needs x and y. Received: None for {'x' if x is None else 'y'}. Give both.")
+    if x is None:
+        raise InputError("search() needs x and y. Received: None for x. Give both.")
     names, label_column = (dataset.feature_names, dataset.target) if dataset else (column_names(x), _name(y))
-    x, y = folds.as_arrays(x, "x"), targets.plain_target(y)
+    x = features.plain_features(x)  # before y, which comes with x in a tf.data data set
+    if y is None:
+        raise InputError("search() needs x and y. Received: None for y. Give both.")
+    y = targets.plain_target(y)
     sample_weight = None if sample_weight is None else folds.as_arrays(sample_weight, "sample_weight")
     groups = None if groups is None else folds.as_arrays(groups, "groups")
     rows = folds.check_same_rows(x=x, y=y, sample_weight=sample_weight, groups=groups)

@@ -385,6 +385,15 @@ def as_keras_array(array: Any) -> Any:
     return found.astype(keras.config.floatx(), copy=False) if found.dtype.kind == "f" else found
 
 
+def with_text_tensors(structure: Any) -> Any:
+    """Arrays as Keras's own loops take them: text as tensors (Keras 3.15 takes it as an array of one axis at most)."""
+
+    def convert(array: Any) -> Any:
+        return tf.convert_to_tensor(array, tf.string) if array.dtype.kind in "OUS" else array
+
+    return map_arrays(convert, structure)
+
+
 def compiled_parts(model: keras.Model) -> list[Any]:
     """The losses and metrics as they were given to `compile`, from all lists and dicts."""
     given = getattr(model, "_compile_config", None)

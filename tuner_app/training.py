@@ -210,7 +210,9 @@ class FoldFitter:
             x, y = Rows(self.x, task.train_rows).copy(), Rows(self.y, task.train_rows).copy()
             asked = int(self.fit_options.get("batch_size") or 32)
             batch_size = compiled_fit.evaluation_batch_size(fit.model, asked, programs.signature(fit.model))
-            scores = fit.model.evaluate(x, y, batch_size=batch_size, verbose=0, return_dict=True)
+            scores = fit.model.evaluate(
+                programs.with_text_tensors(x), y, batch_size=batch_size, verbose=0, return_dict=True
+            )
             found["train_scores"] = {name: float(value) for name, value in scores.items()}
         path = self.model_file(task)
         if path is not None:
