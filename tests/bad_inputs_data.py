@@ -214,7 +214,7 @@ BAD_ROWS = [
     _case("a number", np.float64(3), r"Received: \(\)"),
     _case("one dimension more", np.zeros((2, 4, 1)), r"Received: \(2, 4, 1\)"),
     _case("text", np.array([["1", "2", "3", "4"]]), r"must hold numbers\. Received: an array of <U1"),
-    _case("objects", np.array([[1, 2, None, 4]]), r"must hold numbers\. Received: an array of object"),
+    _case("objects", np.array([[1, 2, None, 4]]), r"must be finite, but row 0 holds NaN"),
     _case("NaN", np.array([[0, 0, 0, 0], [0, np.nan, 0, 0]]), r"row 1 holds NaN or infinity"),
     _case("infinity", np.array([[0, -np.inf, 0, 0]]), r"row 0 holds NaN or infinity"),
 ]

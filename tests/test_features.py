@@ -168,6 +168,23 @@ def test_a_data_set_of_tensorflow_is_told_though_y_comes_within(make_tuner: Call
         make_tuner().search(pairs)
 
 
+def test_predictions_take_what_a_search_takes(make_tuner: Callable[..., Any]) -> None:
+    def build(hp: keras_tuner.HyperParameters) -> keras.Model:
+        hp.Choice("a", [1])
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    frame = pd.DataFrame({"a": pd.array(range(8), "Int64"), "b": [True, False] * 4})
+    tuner = make_tuner(build, objective="val_loss", fold_fitter=None, cv=2, n_jobs=1)
+    tuner.search(frame, np.ones(8), epochs=1)
+    answers = tuner.predict(frame[["b", "a"]])
+    assert answers.tolist() == tuner.predict(np.array([range(8), [1, 0] * 4]).T).tolist()
+    assert answers.tolist() == tuner.predict(frame.to_numpy(dtype=object)).tolist()
+    with pytest.raises(DataError, match=r"x must be a dense array\. Received: a sparse csr_matrix"):
+        tuner.predict(scipy.sparse.csr_matrix(np.eye(2)))
+
+
 def _read(hp: keras_tuner.HyperParameters) -> keras.Model:
     words = keras.layers.TextVectorization(output_sequence_length=2, vocabulary=["good", "bad", "film", "very"])
     inputs = keras.Input((1,), dtype="string")
@@ -205,4 +222,6 @@ def test_text_goes_through_a_whole_search(
     tuner = make_tuner(hypermodel, compile_epochs=compiled, **options)
     tuner.search(x, np.array([1, 0, 0, 1] * 4), epochs=6, batch_size=4)
     assert tuner.best_score_ == 1.0
+    assert tuner.predict(x).tolist() == [1, 0, 0, 1] * 4
+    assert tuner.predict(WORDS).tolist() == [1, 0, 0, 1]
     assert sum(map(sum, tuner.candidates()[0].folds[0].confusion or [[]])) == 8

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tuner_app import folds, targets
+from tuner_app import features, folds, targets
 from tuner_app.data import label_array
 from tuner_app.errors import DataError, InputError, ProjectError
 from tuner_app.project import Project, cannot_write, read_json, sealed, write_json
@@ -236,9 +236,10 @@ class Predictor:
         if batch_size < 1:
             raise InputError(f"batch_size must be a positive whole number. Received: {batch_size}. Try 1024.")
         if self.manifest.input_shape is None:
-            arrays = folds.as_arrays(x, "x")
-            folds.check_same_rows(x=arrays)
-            return self.model.predict(folds.with_tuples(arrays), batch_size=batch_size, verbose=0)
+            from tuner_app.programs import with_text_tensors
+
+            arrays = _with_its_axes(self.model, folds.with_tuples(features.plain_features(x)))
+            return self.model.predict(with_text_tensors(arrays), batch_size=batch_size, verbose=0)
         rows = _checked(_in_order(x, self.manifest.feature_names), tuple(self.manifest.input_shape))
         at_once = math.ceil(batch_size / _BLOCK) * _BLOCK
         pieces = [self._run(rows[start : start + at_once]) for start in range(0, len(rows), at_once)]
@@ -257,6 +258,12 @@ class Predictor:
         blocks = tf.split(tf.constant(np.pad(rows, padding)), n_blocks)
         outputs = _joined([self._forward(block) for block in blocks])
         return folds.map_arrays(lambda array: _as_rows(array[: len(rows)]), outputs)
+
+
+def _with_its_axes(model: Any, arrays: Any) -> Any:
+    """One column as the model declares it: Keras 3.15 takes either form, but not one after the other."""
+    is_column = getattr(model, "input_shape", None) == (None, 1)
+    return arrays[:, None] if is_column and isinstance(arrays, np.ndarray) and arrays.ndim == 1 else arrays
 
 
 def _joined(pieces: Sequence[Any]) -> Any:
@@ -289,12 +296,14 @@ def _in_order(x: Any, names: Sequence[str] | None) -> Any:
 
 
 def _checked(x: Any, input_shape: tuple[int, ...]) -> npt.NDArray[Any]:
-    rows = folds.as_arrays(x, "x") if hasattr(x, "columns") and len(x) else np.asarray(x)
+    has_rows = len(x) if isinstance(x, Sequence) else tuple(getattr(x, "shape", (1,))[:1]) not in ((), (0,))
+    rows = features.plain_features(x) if has_rows else np.asarray(x)
     if rows.shape[1:] != input_shape or rows.ndim != len(input_shape) + 1:
         expected = ", ".join(["n_samples", *map(str, input_shape)])
         raise DataError(f"x must have the shape ({expected}). Received: {rows.shape}. A single row is x[None].")
     if rows.dtype.kind not in "biuf":
-        raise DataError(f"x must hold numbers. Received: an array of {rows.dtype}. Encode text as numbers.")
+        kind = getattr(x, "dtype", rows.dtype)
+        raise DataError(f"x must hold numbers. Received: an array of {kind}. Encode text as numbers.")
     if rows.dtype.kind == "f":
         finite = np.isfinite(rows).all(axis=tuple(range(1, rows.ndim)))
         if not finite.all():
