@@ -17,7 +17,7 @@ import tuner_app
 PACKAGE = Path(tuner_app.__file__).parent
 # From the bottom to the top; a module imports only from layers below its own, or from its own.
 LAYERS = (
-    {"errors", "versions", "interrupts", "runtime", "devices"},
+    {"callback_paths", "errors", "versions", "interrupts", "runtime", "devices"},
     {"console", "copies", "project", "data", "hypermodels"},
     {"results", "folds", "description", "targets", "features", "fold_extras"},
     {"journal", "kept_folds", "schedule", "executors", "observers", "programs", "inputs", "refit_plan", "fingerprint"},

@@ -23,8 +23,9 @@ import numpy as np
 import tensorflow as tf
 
 from tuner_app import programs
+from tuner_app.callback_paths import OwnPaths
 from tuner_app.folds import Index, Rows, arrays_in, map_arrays, with_tuples
-from tuner_app.programs import NotCompilableError, NotTransferableError, Program, ProgramCache
+from tuner_app.programs import ATTACHED, NotCompilableError, NotTransferableError, Program, ProgramCache
 from tuner_app.refit_callbacks import is_users
 from tuner_app.stages import Stages, StageWatch
 
@@ -84,6 +85,7 @@ class FitContext:
         check: Called after each epoch; an exception from it ends the fit.
         known: Arrays that are copies of rows which lie in memory anyway, by identity.
         stages: The calls of `model.fit`, and what a refit is to make of them.
+        paths: Where the callbacks of this fit write.
         score_seconds: Counts the time spent on validation, in seconds.
         compile_seconds: Counts the time spent on tracing, on compiling and on waiting for another fit that does, in
             seconds. Keras's own fit cannot tell it from training: there it counts as training.
@@ -99,6 +101,7 @@ class FitContext:
     check: Callable[[], None] = lambda: None
     known: dict[int, tuple[Any, Rows]] = dataclasses.field(default_factory=dict)
     stages: Stages = dataclasses.field(default_factory=Stages)
+    paths: OwnPaths = dataclasses.field(default_factory=OwnPaths)
     score_seconds: float = 0.0
     compile_seconds: float = 0.0
     random: np.random.Generator = dataclasses.field(init=False)
@@ -145,7 +148,10 @@ class FitContext:
 
 
 def attach(model: keras.Model, context: FitContext) -> None:
-    """Make `model.fit` run compiled, for whoever calls it (an overridden `HyperModel.fit`, for one)."""
+    """Make `model.fit` run compiled, for whoever calls it (an overridden `HyperModel.fit`, for one).
+
+    `model.load_weights` finds what a callback of this fit has written, by the path that the user gave it.
+    """
     original = model.fit
 
     def fit(*arguments: Any, **options: Any) -> keras.callbacks.History:
@@ -156,12 +162,19 @@ def attach(model: keras.Model, context: FitContext) -> None:
         bound.apply_defaults()
         return _fit(model, original, context, {name: bound.arguments[name] for name in list(_FIT.parameters)[1:]})
 
+    load_weights = model.load_weights
+
+    def load_own_weights(filepath: Any, *arguments: Any, **options: Any) -> Any:
+        return load_weights(context.paths.of(filepath), *arguments, **options)
+
     object.__setattr__(model, "fit", fit)
+    object.__setattr__(model, "load_weights", load_own_weights)
 
 
 def detach(model: keras.Model) -> None:
-    """Give `model.fit` back to Keras."""
-    vars(model).pop("fit", None)
+    """Give a model's methods back to Keras."""
+    for name in ATTACHED:
+        vars(model).pop(name, None)
 
 
 def predict_classes(model: keras.Model, context: FitContext, x: Any) -> Any:
@@ -207,18 +220,22 @@ def _foreign_fit(model: keras.Model, original: Any, context: FitContext, argumen
     plain = {name: _unwrapped(value) for name, value in options.items()}
     if "callbacks" not in plain:
         return original(*map(_unwrapped, arguments), **plain)
-    with context.stages.watched(model, _callback_list(plain["callbacks"])) as callbacks:
+    with context.stages.watched(model, _own_callbacks(context, plain["callbacks"])) as callbacks:
         return original(*map(_unwrapped, arguments), **{**plain, "callbacks": callbacks})
 
 
-def _callback_list(given: Any) -> Any:
+def _own_callbacks(context: FitContext, given: Any) -> Any:
+    """The callbacks of a call of `model.fit`, a list or a `CallbackList`, each writing to places of this fit."""
     if isinstance(given, keras.callbacks.CallbackList):
-        return given
-    return list(given) if isinstance(given, list | tuple) else [given] if given is not None else []
+        callbacks, members = given, given.callbacks
+    else:
+        members = callbacks = list(given) if isinstance(given, list | tuple) else [given] if given is not None else []
+    context.paths.move(members, made_in_fit=True)
+    return callbacks
 
 
 def _fit(model: keras.Model, original: Any, context: FitContext, options: dict[str, Any]) -> keras.callbacks.History:
-    with context.stages.watched(model, _callback_list(options["callbacks"])) as callbacks:
+    with context.stages.watched(model, _own_callbacks(context, options["callbacks"])) as callbacks:
         return _watched_fit(model, original, context, {**options, "callbacks": callbacks})
 
 

@@ -45,6 +45,8 @@ XLA_MINIMUM_STEPS = 4_000
 _OWN_MODULES = ("keras", "tuner_app")
 # Keras's own classes whose behaviour lies outside of their configuration and variables.
 _UNDESCRIBED = ("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer")
+# `compiled_fit.attach` puts these in place of a model's methods while it is fitted.
+ATTACHED = ("fit", "load_weights")
 # Keras itself puts these into layers and models, in place of methods.
 _SET_BY_KERAS = frozenset({"build", "quantize", "loss"})
 
@@ -562,7 +564,7 @@ def _is_foreign(value: Any) -> bool:
 
 
 def _is_method(kind: type, name: str) -> bool:
-    return name not in (*_SET_BY_KERAS, "fit") and callable(getattr(kind, name, None))
+    return name not in (*_SET_BY_KERAS, *ATTACHED) and callable(getattr(kind, name, None))
 
 
 def _is_own_optimizer(optimizer: Any) -> bool:

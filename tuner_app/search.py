@@ -527,7 +527,7 @@ class Search:
             jit_compile=tuner.jit_compile,
             return_train_score=tuner.return_train_score,
             n_classes=self.data.n_classes,
-            log_folder=self._log_folder,
+            own_folder=self._own_folder,
             model_file=self._model_file,
         )
 
@@ -615,7 +615,7 @@ class Search:
         trial = self.trials.get(task.trial_id)
         return [_TunerHooks.of(self.tuner, trial, overridden)] if overridden and trial is not None else []
 
-    def _log_folder(self, task: FoldTask, folder: str) -> str:
+    def _own_folder(self, task: FoldTask, folder: str) -> str:
         part = "refit" if task.fold == REFIT_FOLD else f"fold_{task.fold}"
         name = part if task.execution == 0 else f"{part}_execution_{task.execution}"
         return os.path.join(folder, task.trial_id, name)

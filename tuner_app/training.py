@@ -29,6 +29,7 @@ from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
 from keras_tuner import errors as kt_errors
 
 from tuner_app import compiled_fit, copies, programs
+from tuner_app.callback_paths import OwnPaths
 from tuner_app.errors import DataError, InputError, ProjectError
 from tuner_app.folds import FoldTask, Rows, arrays_in, fit_seed
 from tuner_app.project import cannot_write
@@ -67,7 +68,7 @@ class FoldFitter:
         compile_epochs, jit_compile: As in `FitContext`.
         return_train_score: Whether to score the training rows, too.
         n_classes: The number of classes, for the confusion matrix; None for none.
-        log_folder: Where a user's TensorBoard callback writes for a task.
+        own_folder: A task's folder within one that a user's callback writes to.
         model_file: Where the fold's model is kept; None where it is not.
         settings: Keras's settings of the thread that began the search.
     """
@@ -92,7 +93,7 @@ class FoldFitter:
     jit_compile: bool | None = None
     return_train_score: bool = False
     n_classes: int | None = None
-    log_folder: Callable[[FoldTask, str], str] = lambda task, folder: folder
+    own_folder: Callable[[FoldTask, str], str] = lambda task, folder: folder
     model_file: Callable[[FoldTask], pathlib.Path | None] = lambda task: None
     settings: KerasSettings = dataclasses.field(default_factory=lambda: KerasSettings.current())
 
@@ -246,6 +247,7 @@ class _Fit:
             planned_fits=fitter.planned_fits,
             check=check,
             stages=Stages(plan),
+            paths=OwnPaths(lambda folder: fitter.own_folder(task, folder), self._tell_once),
         )
 
     @property
@@ -284,8 +286,13 @@ class _Fit:
         """One line per search for each class whose copies have collected what nobody will find."""
         for copied, contents, in_place in self._births:
             names = contents.grown(copied, in_place=in_place)
-            if names and self.fitter.cache.is_news("collects", type(copied).__qualname__):
-                logger.warning("%s", copies.what_a_copy_collects(copied, names))
+            if names:
+                self._tell_once(f"{type(copied).__qualname__} collects", copies.what_a_copy_collects(copied, names))
+
+    def _tell_once(self, subject: str, line: str) -> None:
+        """Once per search, not once per fit."""
+        if self.fitter.cache.is_news("told", subject):
+            logger.warning("%s", line)
 
     def _rows(self, structure: Any, index: Any) -> Any:
         """A part of the data: a mere view where Keras Tuner's own `fit` hands it straight on, else real arrays."""
@@ -297,13 +304,11 @@ class _Fit:
         return copied
 
     def _callbacks(self, given: Any) -> list[Any]:
-        """Copies of the user's callbacks, one directory per fold for TensorBoard, and the tuner's own."""
+        """Copies of the user's callbacks, which write to places of this fold, and the tuner's own."""
         callbacks = copies.copy_callbacks(given)
         self._births += [(callback, copies.Contents.of(callback), False) for callback in callbacks]
         callbacks = self.context.stages.able(callbacks)
-        for callback in callbacks:
-            if isinstance(callback, keras.callbacks.TensorBoard):
-                callback.log_dir = self.fitter.log_folder(self.task, str(callback.log_dir))
+        self.context.paths.move(callbacks)
         return [*callbacks, *self.fitter.callbacks(self.task)]
 
 

@@ -191,6 +191,10 @@ class GridSearchCV(keras_tuner.GridSearch):
                 (whose keys are labels of `y`), ...
                 Each fold gets its own deep copies of the callbacks: what one collects in its attributes is not in
                 yours afterwards. Read `histories_`, let `HyperModel.fit` return it, or use a `SearchObserver`.
+                `ModelCheckpoint`, `CSVLogger`, `BackupAndRestore` and `TensorBoard` write to a folder per trial and
+                fold beside the path that they have: `out/best.keras` becomes `out/<trial>/fold_<number>/best.keras`,
+                `out/<trial>/refit/best.keras` for the refit. `BackupAndRestore` begins each fit anew: what is
+                finished is in the project.
 
         Raises:
             InputError: The data or an option cannot work.
