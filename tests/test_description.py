@@ -94,3 +94,15 @@ def test_a_description_whose_id_is_not_that_of_what_was_asked_is_set_aside(
     assert fits_of(make_tuner, data) == 0
     assert "search.json is not used: it was damaged or changed" in caplog.text
     assert '"number": 3' in path.read_text()
+
+
+@pytest.mark.parametrize("oracle", ["whole", "damaged", "changed"])
+def test_a_drawn_seed_outlives_a_damaged_description(make_tuner: Make, data: Data, oracle: str) -> None:
+    first = make_tuner(seed=None)
+    first.search(*data)
+    first.project.search_file.write_text("{")
+    path = first.project.oracle_file
+    if oracle != "whole":
+        path.write_text("{" if oracle == "damaged" else path.read_text().replace('"seed": ', '"seed": 1'))
+    fits = fits_of(make_tuner, data, seed=None)
+    assert fits == (0 if oracle == "whole" else 9)

@@ -178,13 +178,16 @@ def load_search(project: Project) -> SearchRecord:
 
 def owners(project: Project) -> set[str]:
     """The ids of the searches that a project's whole records belong to."""
-    found = set()
-    for path in project.path.glob("trial_*/fold_*.json"):
+    return {search_id for search_id, _ in whole_records(project)}
+
+
+def whole_records(project: Project) -> Iterator[tuple[str, FoldResult]]:
+    """The whole records of whatever search, each with its search's id. Nothing is changed on disk."""
+    for path in sorted(project.path.glob("trial_*/fold_*.json")):
         with contextlib.suppress(DamagedRecordError, OSError, UnicodeDecodeError):
             text = path.read_text(encoding="utf-8")
-            decode(text)
-            found.add(str(json.loads(text)["search_id"]))
-    return found
+            result = decode(text)
+            yield str(json.loads(text)["search_id"]), result
 
 
 def group(results: list[FoldResult]) -> tuple[Candidate, ...]:

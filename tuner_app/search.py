@@ -362,8 +362,9 @@ class Search:
         if not project.exists() and project.path.exists():
             project.check_may_overwrite()
         known = description.read_description(project)
-        if known is not None and tuner._given_seed is None:
-            tuner.oracle.seed = known["asked"]["seed"]
+        if tuner._given_seed is None:
+            seed = trials.drawn_seed(project) if known is None else known["asked"]["seed"]
+            tuner.oracle.seed = tuner.oracle.seed if seed is None else seed
         self._take_folds_of_earlier_versions(known)
         asked = self._asked()
         drawn_anew = kept_folds.draws_anew(tuner.cv)

@@ -18,8 +18,9 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from tuner_app import inputs, journal
 from tuner_app.errors import InputError, ProjectError
+from tuner_app.folds import fit_seed
 from tuner_app.oracle import GridOracle
-from tuner_app.project import Project, set_aside
+from tuner_app.project import Project, read_json, set_aside
 from tuner_app.results import Candidate, ScoreRule, mean_and_std
 
 logger = logging.getLogger(__name__)
@@ -112,6 +113,22 @@ def set_aside_contradictions(oracle: GridOracle, project: Project) -> None:
         if trial_id not in ended or not path.exists():
             again.append(trial_id)
     oracle.reopen(again)
+
+
+def drawn_seed(project: Project) -> int | None:
+    """The seed that a search drew, where its `search.json` is lost: that of `oracle.json`, if a fit was made with it.
+
+    None where there is no such fit: then no seed is proven, and another is drawn.
+    """
+    try:
+        seed = read_json(project.oracle_file)["seed"]
+    except (ProjectError, KeyError):
+        return None
+    made = (
+        record.seed == fit_seed(seed, record.values, record.fold, record.execution)
+        for _, record in journal.whole_records(project)
+    )
+    return int(seed) if isinstance(seed, int) and any(made) else None
 
 
 def declared_by_fit(hyperparameters: Any, values: Mapping[str, Any], space: Sequence[Any]) -> dict[str, Any]:
