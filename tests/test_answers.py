@@ -121,6 +121,15 @@ def test_a_model_of_several_outputs_answers_in_the_labels_of_its_target(make_tun
     assert np.sum([fold.confusion for fold in tuner.candidates()[0].folds]) == 60
 
 
+def test_a_new_tuner_on_a_finished_project_answers_in_labels(make_tuner: Make) -> None:
+    build = model_of(1, "sigmoid", BCE)
+    done = search(make_tuner, build, WORDS)
+    again = make_tuner(build, objective="val_loss", fold_fitter=None, cv=2)
+    assert np.array_equal(again.predict(X), WORDS)
+    assert np.array_equal(again.predict_proba(X), done.predict_proba(X))
+    assert (again.best_params_, again.refit_time_) == (done.best_params_, done.refit_time_)
+
+
 def test_ten_outputs_and_two_classes_in_the_target(make_tuner: Make) -> None:
     tuner = search(make_tuner, model_of(10, "softmax", SPARSE), TWO)
     assert np.array_equal(tuner.predict(X), TWO)

@@ -23,7 +23,7 @@ LAYERS = (
     {"journal", "kept_folds", "schedule", "executors", "observers", "programs", "inputs", "refit_plan", "fingerprint"},
     {"results_file", "oracle", "compiled_fit", "predictor", "figures", "stages", "refit_callbacks"},
     {"training", "progress", "pictures", "trials"},
-    {"tensorboard_logs", "refit", "probe"},
+    {"tensorboard_logs", "refit", "probe", "fitted"},
     {"search"},
     {"tuner", "report"},
     {"tune", "predict"},
@@ -46,6 +46,7 @@ WITHOUT_TENSORFLOW = [
         "report",
         "pictures",
         "targets",
+        "fitted",
     ),
 ]
 COMMANDS = ("tune", "predict", "report")

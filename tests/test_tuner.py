@@ -696,6 +696,53 @@ class TestResuming:
         expected = list(StratifiedKFold(3).split(*data))
         assert all(task.validation_rows.tolist() == expected[task.fold][1].tolist() for task in fresh.tasks)
 
+    def test_a_new_tuner_on_a_finished_project_has_its_results_without_a_search(
+        self, make_tuner: Make, data: Data
+    ) -> None:
+        done = make_tuner(GRID, cv=4)
+        done.search(data[0], np.array(["no", "yes"])[data[1]])
+        for name in ("best_index_", "best_params_", "best_score_", "n_splits_", "histories_"):
+            assert getattr(make_tuner(GRID, cv=4), name) == getattr(done, name)
+        again = make_tuner(GRID, cv=4)
+        assert again.classes_.tolist() == ["no", "yes"]
+        assert list(again.cv_results_) == list(done.cv_results_)
+        for column, values in done.cv_results_.items():
+            assert np.array_equal(again.cv_results_[column], values), column
+        last = make_tuner(GRID, cv=4, refit=lambda table: 1)
+        assert (last.best_index_, last.best_params_) == (1, done.cv_results_["params"][1])
+
+    def test_of_an_unfinished_project_the_whole_candidates_count(self, make_tuner: Make, data: Data) -> None:
+        done = make_tuner({"a": [1, 2, 3]}, cv=3)
+        done.search(*data)
+        done.project.fold_file("0002", 1).unlink()
+        again = make_tuner({"a": [1, 2, 3]}, cv=3)
+        assert again.best_params_ == {"a": 2}
+        again.search(*data)
+        assert again.best_params_ == {"a": 3}
+
+    def test_there_is_nothing_before_a_search(self, make_tuner: Make, data: Data) -> None:
+        tuner = make_tuner(GRID)
+        for name in ("cv_results_", "best_params_", "classes_", "n_splits_", "histories_"):
+            with pytest.raises(AttributeError, match=r"There are no results in .*search yet\. Call search\(\) first\."):
+                getattr(tuner, name)
+        with pytest.raises(AttributeError, match="'GridSearchCV' object has no attribute 'best_parameters_'"):
+            _ = tuner.best_parameters_
+        make_tuner(GRID).search(*data)
+        with pytest.raises(
+            ProjectError, match=r"those of another search: objective was .*'val_accuracy'.* project_name"
+        ):
+            _ = make_tuner(GRID, objective="val_loss").best_params_
+
+    def test_failed_fits_alone_have_no_best(self, make_tuner: Make, data: Data) -> None:
+        def fail(values: Any, fold: int) -> float:
+            raise ArithmeticError("nothing works")
+
+        options = {"fold_fitter": FakeFitter(fail), "max_consecutive_failed_trials": 9}
+        with pytest.raises(SearchError, match="All 9 fits failed"):
+            make_tuner(**options).search(*data)
+        with pytest.raises(AttributeError, match="No candidate has a score"):
+            _ = make_tuner().best_params_
+
 
 class TestProjectOfAnotherSearch:
     @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from sklearn.model_selection import KFold
 from tuner_app import (
     description,
     fingerprint,
+    fitted,
     fold_extras,
     folds,
     inputs,
@@ -42,7 +43,7 @@ from tuner_app import (
     targets,
     trials,
 )
-from tuner_app.errors import InputError, ProjectError, SearchError, SearchInterrupted
+from tuner_app.errors import ProjectError, SearchError, SearchInterrupted
 from tuner_app.executors import Batch, Executor, Outcome, ThreadExecutor
 from tuner_app.folds import FoldTask
 from tuner_app.interrupts import StopRequest
@@ -544,9 +545,7 @@ class Search:
             raise SearchError(
                 f"All {sum(len(c.folds) for c in candidates)} fits failed. {found[1]} of them with:\n{found[0]}"
             )
-        tuner.best_index_ = self._chosen_index()
-        tuner.best_params_ = tuner.cv_results_["params"][tuner.best_index_]
-        tuner.best_score_ = float(tuner.cv_results_[f"mean_test_{tuner.refit_label}"][tuner.best_index_])
+        fitted.set_best(tuner)
         message = results.failure_warning(candidates, tuner.rule.error_score)
         if message is not None:
             warnings.warn(message, FitFailedWarning, stacklevel=4)
@@ -561,14 +560,6 @@ class Search:
         return results.cv_results(
             candidates, tuner.rule, n_splits=len(self.splits), return_train_score=tuner.return_train_score
         )
-
-    def _chosen_index(self) -> int:
-        if not callable(self.tuner.refit):
-            return results.best_index(self.tuner.cv_results_, self.tuner.refit_label)
-        index = self.tuner.refit(self.tuner.cv_results_)
-        if not isinstance(index, numbers.Integral) or not 0 <= index < len(self.tuner.cv_results_["params"]):
-            raise InputError(f"refit must return the index of a candidate. Received: {index!r}.")
-        return int(index)
 
     def refit(self, candidate: Candidate) -> tuple[keras.Model, float]:
         """Train a candidate on all rows, or take over the training that began early.

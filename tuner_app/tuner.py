@@ -21,7 +21,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial
 
-from tuner_app import copies, devices, inputs, predictor, probe, targets, training, trials
+from tuner_app import copies, devices, fitted, inputs, predictor, probe, targets, training, trials
 from tuner_app.errors import InputError, ProjectError
 from tuner_app.executors import count_jobs
 from tuner_app.folds import FoldTask
@@ -79,6 +79,9 @@ class GridSearchCV(keras_tuner.GridSearch):
         fold_fitter: Replaces the fitting of a fold: a function of a `FoldTask` that returns a `FoldResult`. For tests
             and benchmarks; there is no refit then.
         **options: `optimizer`, `loss`, `metrics`, `max_model_size`, `distribution_strategy`: as in Keras Tuner.
+
+    A tuner that has not searched in this process reads the attributes below from its project, if there is one; from an
+    unfinished one what the whole candidates say.
 
     Attributes:
         cv_results_: scikit-learn's table, a dict of columns; see `results.cv_results`.
@@ -154,8 +157,6 @@ class GridSearchCV(keras_tuner.GridSearch):
         self.refit_label = _refit_label(refit, self.rule)
         self.asked_space: list[Any] = []
         self.fold_results: dict[str, list[FoldResult]] = {}
-        self.cv_results_: dict[str, Any] = {}
-        self.classes_: Any = None
         # keras_tuner.GridSearch would put its own oracle here: the next class in line takes ours.
         with self._overwriting(overwrite), _without_keras_tuners_line():
             super(keras_tuner.GridSearch, self).__init__(
@@ -214,6 +215,7 @@ class GridSearchCV(keras_tuner.GridSearch):
         self._check_objective(looked_at, data, fit_options.get("callbacks"))
         model = None if looked_at is None else looked_at.description
         del looked_at  # its weights are of no use to the search
+        fitted.forget(self)
         self.classes_ = data.classes
         verbosity = 1 if verbose == "auto" else int(verbose)
         search = Search(self, data, fit_options=fit_options, verbosity=verbosity, model=model)
@@ -318,7 +320,13 @@ class GridSearchCV(keras_tuner.GridSearch):
     _best_model: keras.Model | None = None
     _answering: predictor.Predictor | None = None
     refit_candidate: Callable[[Candidate], keras.Model] | None = None
-    n_splits_: int = 0
+    cv_results_: dict[str, Any]
+    best_index_: int
+    best_params_: dict[str, Any]
+    best_score_: float
+    refit_time_: float
+    n_splits_: int
+    classes_: Any
     _is_marked = False
     _own_copies = False
     _model_facts: probe.ModelFacts | None = None
@@ -365,6 +373,13 @@ class GridSearchCV(keras_tuner.GridSearch):
         names = probe.history_names(looked_at.model, data, callbacks)
         if names is not None:
             self.rule.check_names(names)
+
+    def __getattr__(self, name: str) -> Any:
+        """What a search leaves behind, read from the project where this process has not searched."""
+        if name not in fitted.NAMES or "oracle" not in vars(self):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        fitted.read_back(self)
+        return object.__getattribute__(self, name)
 
     def _predictor(self) -> predictor.Predictor:
         model = self.best_model_
@@ -432,7 +447,7 @@ class GridSearchCV(keras_tuner.GridSearch):
         found = [
             Candidate(
                 trial_id,
-                dict(self.oracle.trials[trial_id].hyperparameters.values),
+                self._values_of(trial_id, records),
                 tuple(sorted(records, key=lambda r: (r.fold, r.execution))),
             )
             for trial_id, records in self.fold_results.items()
@@ -444,6 +459,11 @@ class GridSearchCV(keras_tuner.GridSearch):
                 positions[_key(values)] = position
         last = len(positions)
         return sorted(found, key=lambda c: (positions.get(_key(c.values), last), len(c.trial_id), c.trial_id))
+
+    def _values_of(self, trial_id: str, records: Sequence[FoldResult]) -> dict[str, Any]:
+        """The trial's values, those that a fit declared on the way included; the journal's where its file is lost."""
+        trial = self.oracle.trials.get(trial_id)
+        return dict(records[0].values if trial is None else trial.hyperparameters.values)
 
     def _manifest_trial(self) -> str | None:
         values = read_json(self.project.manifest_file).get("hyperparameters")
