@@ -17,7 +17,7 @@ import tuner_app
 PACKAGE = Path(tuner_app.__file__).parent
 # From the bottom to the top; a module imports only from layers below its own, or from its own.
 LAYERS = (
-    {"callback_paths", "errors", "versions", "interrupts", "runtime", "devices"},
+    {"layers", "registration", "callback_paths", "errors", "versions", "interrupts", "runtime", "devices"},
     {"console", "copies", "project", "data", "hypermodels"},
     {"results", "folds", "description", "targets", "features", "fold_extras"},
     {"journal", "kept_folds", "schedule", "executors", "observers", "programs", "inputs", "refit_plan", "fingerprint"},
@@ -32,6 +32,7 @@ WITHOUT_TENSORFLOW = [
     *("errors", "project", "results", "journal", "observers", "folds", "schedule", "executors", "data", "results_file"),
     *(
         "description",
+        "registration",
         "fold_extras",
         "kept_folds",
         "refit_plan",

@@ -6,13 +6,16 @@
     tuner.search(x, y, epochs=15, batch_size=64)
     tuner.best_params_, tuner.best_score_, tuner.cv_results_
 
-Names are imported when they are first used, so that `import tuner_app` is quick.
+Names are imported when they are first used, so that `import tuner_app` is quick; `keras.models.load_model` then loads
+every model that a search has saved.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from tuner_app.registration import register_layers
 
 if TYPE_CHECKING:
     from tuner_app.data import Dataset, load_dataset
@@ -29,6 +32,8 @@ _HOMES = {
     "load_dataset": "tuner_app.data",
 }
 _NEED_TENSORFLOW = ("DenseHyperModel", "GridSearchCV")
+
+register_layers()
 
 
 def __getattr__(name: str) -> Any:

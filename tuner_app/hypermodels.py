@@ -1,7 +1,7 @@
 """The search space of the tutorial: one hidden layer, its nodes and the learning rate.
 
-Owns the model that the command line tunes. Scaling of the inputs is part of the model, so that prediction cannot scale
-differently, and what it learns from data it learns from the training rows of a fold only.
+Owns the model that the command line tunes. Scaling of the inputs is part of the model (`layers`), so that prediction
+cannot scale differently, and what it learns from data it learns from the training rows of a fold only.
 """
 
 from __future__ import annotations
@@ -14,40 +14,10 @@ import keras_tuner
 import numpy as np
 
 from tuner_app.errors import InputError
+from tuner_app.layers import Standardization
 
 NODES = (32, 64, 128, 256, 512)
 LEARNING_RATES = (0.001, 0.002, 0.003)
-
-
-@keras.saving.register_keras_serializable(package="tuner_app")
-class Standardization(keras.layers.Layer):
-    """Shifts and scales each feature by the mean and standard deviation of the rows that `adapt` saw.
-
-    Like `keras.layers.Normalization`, but its statistics are variables, so that one compiled program serves every fold.
-
-    Input and output shape: `(n_samples, n_features)`.
-    """
-
-    def build(self, input_shape: Sequence[int | None]) -> None:
-        """Create the statistics: mean 0 and scale 1 until `adapt`."""
-        shape = (input_shape[-1],)
-        self.mean = self.add_weight(name="mean", shape=shape, initializer="zeros", trainable=False)
-        self.scale = self.add_weight(name="scale", shape=shape, initializer="ones", trainable=False)
-
-    def adapt(self, x: Any) -> None:
-        """Take the statistics from training rows.
-
-        Args:
-            x: Features of shape `(n_samples, n_features)`. A feature that never changes keeps the scale 1.
-        """
-        deviation = np.std(x, axis=0, dtype=np.float64)
-        self.mean.assign(np.mean(x, axis=0, dtype=np.float64))
-        self.scale.assign(np.where(deviation > 0, 1.0 / np.where(deviation > 0, deviation, 1.0), 1.0))
-
-    def call(self, inputs: Any) -> Any:
-        """Standardise a batch."""
-        x = keras.ops.cast(inputs, self.compute_dtype)
-        return (x - keras.ops.cast(self.mean, x.dtype)) * keras.ops.cast(self.scale, x.dtype)
 
 
 class DenseHyperModel(keras_tuner.HyperModel):

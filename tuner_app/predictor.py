@@ -319,7 +319,7 @@ def _load_model(path: pathlib.Path) -> Any:
     import_tensorflow_quietly()
     import keras
 
-    from tuner_app import hypermodels  # noqa: F401  registers the layers that a saved model may have
+    from tuner_app import layers  # noqa: F401  registers the layers that a saved model may have
 
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=True)
