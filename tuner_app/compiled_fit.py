@@ -193,9 +193,7 @@ def predict_classes(model: keras.Model, context: FitContext, x: Any) -> Any:
     rows = Rows(with_tuples(rows.arrays), rows.index)
     architecture = programs.signature(model)
     if architecture is None:
-        return _classes(
-            model.predict(programs.with_text_tensors(rows.copy()), verbose=0), programs.class_threshold(model)
-        )
+        return _predicted_classes(model, rows)
     data = _Data(context, (rows, None, None))
     options = context.program_options or {
         "specs": data.specs,
@@ -209,10 +207,15 @@ def predict_classes(model: keras.Model, context: FitContext, x: Any) -> Any:
     except NotCompilableError:
         return np.empty(0, np.int32)
     except NotTransferableError:
-        return _classes(
-            model.predict(programs.with_text_tensors(rows.copy()), verbose=0), programs.class_threshold(model)
-        )
+        return _predicted_classes(model, rows)
     return bound(data.x, tf.constant(data.rows)).numpy()
+
+
+def _predicted_classes(model: keras.Model, rows: Rows) -> Any:
+    """Class numbers by Keras's own `predict`."""
+    # Without a loss nobody knows whether a single output is a logit.
+    threshold = programs.class_threshold(model) if model.compiled else None
+    return _classes(model.predict(programs.with_text_tensors(rows.copy()), verbose=0), threshold)
 
 
 def _foreign_fit(model: keras.Model, original: Any, context: FitContext, arguments: Any, options: Any) -> Any:
@@ -382,7 +385,7 @@ class _CompiledFit:
             raise
         except Exception as error:
             # Whatever is wrong: Keras's own fit either can do it or says it in Keras's words.
-            raise NotCompilableError(f"tracing its epoch failed ({_first_line(error)})") from error
+            raise NotCompilableError(f"tracing its epoch failed ({first_line(error)})") from error
         if self.program.refusal is None:
             with self.context.compiling():
                 self._run_without_steps()
@@ -456,7 +459,7 @@ class _CompiledFit:
                 loop.has_run = True
         except tf.errors.OpError as error:
             if self.program.xla:
-                self.program.refusal = f"XLA refuses it ({_first_line(error)})"
+                self.program.refusal = f"XLA refuses it ({first_line(error)})"
                 return
         if evaluate is not None and not evaluate.has_run:
             with contextlib.suppress(tf.errors.OpError):
@@ -594,7 +597,7 @@ def _build_from_seed(model: keras.Model, specs: Any, context: FitContext) -> Non
             programs.build_for(model, specs)
         except Exception as error:
             # A model with steps of its own may have no call at all; Keras builds it when it traces them.
-            logger.debug("%s is built by its first step, because %s.", model.name, _first_line(error))
+            logger.debug("%s is built by its first step, because %s.", model.name, first_line(error))
         finally:
             random.setstate(state)
 
@@ -756,12 +759,12 @@ def _draws_random_numbers(model: keras.Model) -> bool:
     return len(model.variables) > len(model.weights)
 
 
-def _classes(outputs: Any, threshold: float) -> Any:
+def _classes(outputs: Any, threshold: float | None) -> Any:
     if not isinstance(outputs, np.ndarray) or outputs.ndim not in (1, 2):
         return np.empty(0, np.int32)
     if outputs.ndim == 2 and outputs.shape[1] != 1:
         return outputs.argmax(axis=1).astype(np.int32)
-    return (outputs.reshape(-1) > threshold).astype(np.int32)
+    return np.empty(0, np.int32) if threshold is None else (outputs.reshape(-1) > threshold).astype(np.int32)
 
 
 def _unpacked(validation_data: Any) -> tuple[Any, ...]:
@@ -801,7 +804,7 @@ def _floats(logs: Mapping[str, Any]) -> dict[str, Any]:
     return {name: float(value) if value.ndim == 0 else value for name, value in values.items()}
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     """What an error says; Keras puts the layer in the first line and the error, in bold type, in the second."""
     lines = [line.strip() for line in re.sub("\x1b\\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
     wrapped = bool(lines) and lines[0].startswith("Exception encountered")

@@ -346,7 +346,7 @@ def signature(model: keras.Model) -> str | None:
     layers = model._flatten_layers(include_self=False)
     if not _is_own(model) or not model.built or not all(_is_own(layer) for layer in layers):
         return None
-    if model.optimizer is not None and not _is_own_optimizer(model.optimizer):
+    if not model.compiled or (model.optimizer is not None and not _is_own_optimizer(model.optimizer)):
         return None
     if any(_is_foreign(getattr(part, "fn", part)) for part in compiled_parts(model)):
         return None

@@ -204,21 +204,41 @@ class FoldFitter:
     def _after(self, task: FoldTask, fit: _Fit) -> dict[str, Any]:
         """What needs the trained model: the confusion matrix, scores on the training rows, a file of its own."""
         found: dict[str, Any] = {}
-        if self.n_classes is not None and task.validation_rows is not None:
-            predicted = compiled_fit.predict_classes(fit.model, fit.context, Rows(self.x, task.validation_rows))
-            found["confusion"] = _confusion(arrays_in(self.y)[0][task.validation_rows], predicted, self.n_classes)
+        if self.n_classes is not None:
+            with self._forgiving("no confusion matrix"):
+                found["confusion"] = self._counted_classes(task, fit, self.n_classes)
         if self.return_train_score:
-            x, y = Rows(self.x, task.train_rows).copy(), Rows(self.y, task.train_rows).copy()
-            asked = int(self.fit_options.get("batch_size") or 32)
-            batch_size = compiled_fit.evaluation_batch_size(fit.model, asked, programs.signature(fit.model))
-            scores = fit.model.evaluate(
-                programs.with_text_tensors(x), y, batch_size=batch_size, verbose=0, return_dict=True
-            )
-            found["train_scores"] = {name: float(value) for name, value in scores.items()}
+            with self._forgiving("no scores on its training rows"):
+                found["train_scores"] = self._scores_on_training_rows(task, fit)
         path = self.model_file(task)
         if path is not None:
             _save_whole(fit.model, path)
         return found
+
+    @contextmanager
+    def _forgiving(self, lack: str) -> Iterator[None]:
+        """What comes beside the score never fails a fit that is paid for: one line a search says what is missing."""
+        try:
+            yield
+        except Exception as error:
+            reason = compiled_fit.first_line(error)
+            if self.cache.is_news(lack, reason):
+                logger.warning("A fit has %s, because of %s: %s.", lack, type(error).__name__, reason)
+
+    def _counted_classes(self, task: FoldTask, fit: _Fit, n_classes: int) -> list[list[int]] | None:
+        rows = task.validation_rows
+        assert rows is not None
+        predicted = compiled_fit.predict_classes(fit.model, fit.context, Rows(self.x, rows))
+        return _confusion(arrays_in(self.y)[0][rows], predicted, n_classes)
+
+    def _scores_on_training_rows(self, task: FoldTask, fit: _Fit) -> dict[str, float]:
+        x, y = Rows(self.x, task.train_rows).copy(), Rows(self.y, task.train_rows).copy()
+        asked = int(self.fit_options.get("batch_size") or 32)
+        batch_size = compiled_fit.evaluation_batch_size(fit.model, asked, programs.signature(fit.model))
+        scores = fit.model.evaluate(
+            programs.with_text_tensors(x), y, batch_size=batch_size, verbose=0, return_dict=True
+        )
+        return {name: float(value) for name, value in scores.items()}
 
 
 class _Fit:
@@ -273,14 +293,16 @@ class _Fit:
         options = dict(fitter.fit_options)
         options["callbacks"] = self.given_callbacks = self._callbacks(options.get("callbacks"))
         options.setdefault("verbose", 0)
-        if fitter.sample_weight is not None:
-            options["sample_weight"] = self._rows(fitter.sample_weight, task.train_rows)
+        train = self._parts(task.train_rows)
+        if len(train) == 3:
+            options["sample_weight"] = train[2]
         if task.validation_rows is not None:
-            parts = (fitter.x, fitter.y) if fitter.sample_weight is None else (fitter.x, fitter.y, fitter.sample_weight)
-            options["validation_data"] = tuple(self._rows(part, task.validation_rows) for part in parts)
-        x, y = self._rows(fitter.x, task.train_rows), self._rows(fitter.y, task.train_rows)
+            options["validation_data"] = self._parts(task.validation_rows)
+        elif has_own_fit(fitter.hypermodel):
+            # Keras Tuner's documented forms of fit read it. What they make of it is used for nothing in a refit.
+            options["validation_data"] = train
         with fitter.using(self.hypermodel):
-            return self.hypermodel.fit(self.hyperparameters, self.model, x, y, **options)
+            return self.hypermodel.fit(self.hyperparameters, self.model, *train[:2], **options)
 
     def tell_what_copies_collected(self) -> None:
         """One line per search for each class whose copies have collected what nobody will find."""
@@ -293,6 +315,12 @@ class _Fit:
         """Once per search, not once per fit."""
         if self.fitter.cache.is_news("told", subject):
             logger.warning("%s", line)
+
+    def _parts(self, index: Any) -> tuple[Any, ...]:
+        """`(x, y)` or `(x, y, sample_weight)` of rows."""
+        fitter = self.fitter
+        parts = (fitter.x, fitter.y) if fitter.sample_weight is None else (fitter.x, fitter.y, fitter.sample_weight)
+        return tuple(self._rows(part, index) for part in parts)
 
     def _rows(self, structure: Any, index: Any) -> Any:
         """A part of the data: a mere view where Keras Tuner's own `fit` hands it straight on, else real arrays."""

@@ -180,7 +180,9 @@ class GridSearchCV(keras_tuner.GridSearch):
         On all rows there is no validation. So the refit trains each call of `model.fit` for the epochs of the folds
         (their mean, or the epoch of `score_epoch="best"`), without the callbacks that monitor or read validation
         metrics, which are named in the log. Where one of them changes the learning rate, each epoch has the geometric
-        mean of the folds' rates, as their histories show them (`learning_rate`).
+        mean of the folds' rates, as their histories show them (`learning_rate`). An overridden `HyperModel.fit` gets
+        the training rows as `validation_data` then, so that it runs as in a fold; what it makes of them is used for
+        nothing.
 
         Args:
             x: Features of shape `(n_samples, ...)`: an array, a list or dict of arrays; or a `Dataset`, without `y`.
