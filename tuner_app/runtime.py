@@ -6,7 +6,9 @@ Owns what must happen before or while TensorFlow is imported. Nothing here impor
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import pathlib
 import re
 import sys
 import tempfile
@@ -14,6 +16,8 @@ import threading
 from collections.abc import Iterator
 from types import ModuleType
 from typing import BinaryIO
+
+from tuner_app.errors import InputError
 
 _lock = threading.RLock()
 _STDERR = 2
@@ -35,8 +39,10 @@ def import_tensorflow_quietly() -> ModuleType:
         The module `tensorflow`.
 
     Raises:
+        InputError: Keras runs, or will run, on something else.
         ImportError: TensorFlow cannot be imported; all that it wrote is shown then.
     """
+    _check_backend()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _lock:
         if "tensorflow" in sys.modules or os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
@@ -46,6 +52,29 @@ def import_tensorflow_quietly() -> ModuleType:
                 import tensorflow as tf
     module: ModuleType = tf
     return module
+
+
+def _check_backend() -> None:
+    """Before Keras is imported: its own error about a package that is not there says nothing of us."""
+    backend, origin = _backend()
+    if backend != "tensorflow":
+        raise InputError(
+            f"Keras must run on TensorFlow. Received: the backend {backend!r}, from {origin}. Set KERAS_BACKEND to "
+            "tensorflow and start Python anew."
+        )
+
+
+def _backend() -> tuple[str, str]:
+    """Keras's backend and where that is said, read as Keras 3.15 reads it: its environment variable, then its file."""
+    keras = sys.modules.get("keras")
+    if hasattr(keras, "backend"):
+        return str(keras.backend.backend()), "the Keras that is imported already"  # type: ignore[union-attr]
+    if os.environ.get("KERAS_BACKEND"):
+        return os.environ["KERAS_BACKEND"], "the environment variable KERAS_BACKEND"
+    with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):  # no file, no JSON, no object, no home
+        file = pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras") / "keras.json"
+        return str(json.loads(file.read_text(encoding="utf-8")).get("backend", "tensorflow")), str(file)
+    return "tensorflow", "Keras"
 
 
 @contextlib.contextmanager
