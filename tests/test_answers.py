@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,6 +11,7 @@ import numpy as np
 import pandas
 import pytest
 
+from tuner_app import predict
 from tuner_app.errors import InputError
 from tuner_app.predictor import load_predictor
 
@@ -219,13 +221,31 @@ def test_a_number_of_folds_is_stratified_for_classes(make_tuner: Make) -> None:
 def test_columns_come_in_any_order(make_tuner: Make) -> None:
     table = pandas.DataFrame(X, columns=list("abcde"))
     tuner = search(make_tuner, model_of(3, "softmax", SPARSE), THREE, table)
-    for predict in (tuner.predict, load_predictor(tuner.project).predict):
-        assert np.array_equal(predict(table[list("edcba")]), THREE)
-        assert np.array_equal(predict(X), THREE)
+    for answer in (tuner.predict, load_predictor(tuner.project).predict):
+        assert np.array_equal(answer(table[list("edcba")]), THREE)
+        assert np.array_equal(answer(X), THREE)
         with pytest.raises(InputError, match=r"must have the 5 columns .* lacks 'b'\. Give these"):
-            predict(table.drop(columns="b"))
+            answer(table.drop(columns="b"))
         with pytest.raises(InputError, match=r"also has 'f'\. Give these"):
-            predict(table.assign(f=1))
+            answer(table.assign(f=1))
+
+
+def test_the_command_brings_columns_into_order_and_gives_probabilities(
+    make_tuner: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    letters = np.array(["a", "b", "c"])[THREE]
+    table = pandas.DataFrame(X, columns=["v", "w", "x", "y", "z"])
+    tuner = search(make_tuner, model_of(3, None, SPARSE_LOGITS), pandas.Series(letters, name="letter"), table)
+    table[["z", "y", "x", "w", "v"]].assign(letter=letters).to_csv(tmp_path / "new.csv", index=False)
+    output = tmp_path / "answers.csv"
+    options = ["--directory", str(tmp_path), "--project-name", "search", "--data", str(tmp_path / "new.csv")]
+    assert predict.main([*options, "--output", str(output), "--probabilities"]) == 0
+    assert capsys.readouterr().out.startswith("Accuracy: 1.0000 (60 of 60)\n")
+    found = pandas.read_csv(output)
+    assert found["Label"].tolist() == letters.tolist()
+    columns = found[["Probability_a", "Probability_b", "Probability_c"]].to_numpy()
+    np.testing.assert_allclose(columns, tuner.predict_proba(X), atol=1e-6)
+    np.testing.assert_allclose(columns.sum(axis=1), 1, atol=1e-6)
 
 
 @pytest.mark.parametrize(

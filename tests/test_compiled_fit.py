@@ -712,6 +712,10 @@ def single() -> keras.Model:
     return sequential(keras.Input((6,)), layers.Dense(1, activation="sigmoid"), loss="binary_crossentropy")
 
 
+def margin() -> keras.Model:
+    return sequential(keras.Input((6,)), layers.Dense(1, activation="tanh"), loss="hinge")
+
+
 @pytest.mark.parametrize("compile_epochs", [True, False])
 @pytest.mark.parametrize("batch", [5, 16])
 def test_predicted_classes_are_those_of_the_largest_output(compile_epochs: bool, batch: int) -> None:
@@ -721,7 +725,7 @@ def test_predicted_classes_are_those_of_the_largest_output(compile_epochs: bool,
     assert outcome.context.cache.compiled == 1
 
 
-@pytest.mark.parametrize(("build", "threshold"), [(single, 0.5), (logits, 0.0)])
+@pytest.mark.parametrize(("build", "threshold"), [(single, 0.5), (logits, 0.0), (margin, 0.0)])
 def test_a_single_output_says_class_1_above_its_threshold(build: Callable[[], keras.Model], threshold: float) -> None:
     outcome = train(build, {"x": X, "y": LABELS > 0})
     found = compiled_fit.predict_classes(outcome.model, outcome.context, X)

@@ -226,6 +226,35 @@ class TestPredicting:
         assert np.array_equal(predictor.predict_proba(x.astype(dtype)), expected)
         assert np.array_equal(predictor.predict_proba(x.tolist()), expected)
 
+    def test_a_step_of_the_users_own_counts_also_where_it_cannot_be_traced(self):
+        import keras
+
+        class Twice(keras.Sequential):
+            def predict_step(self, data):
+                assert len(data[0].numpy()) == 256
+                return 2 * super().predict_step(data)
+
+        model = Twice([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+        model.compile(run_eagerly=True)
+        np.testing.assert_allclose(Predictor(model, MANIFEST).predict_proba(rows(5)).sum(axis=1), 2, atol=1e-6)
+
+    def test_large_rows_come_in_smaller_blocks(self):
+        import keras
+
+        seen = []
+
+        class Watched(keras.Sequential):
+            def predict_step(self, data):
+                seen.append(data[0].shape)
+                return super().predict_step(data)
+
+        model = Watched([keras.Input((2**14 + 1,)), keras.layers.Dense(3, activation="softmax")])
+        predictor = Predictor(
+            model, dataclasses.replace(MANIFEST, input_shape=[2**14 + 1], feature_names=None, image_shape=None)
+        )
+        assert predictor.predict(np.zeros((40, 2**14 + 1), np.float64), batch_size=1).shape == (40,)
+        assert seen == [(32, 2**14 + 1)]
+
     def test_no_rows(self, predictor):
         assert predictor.predict_proba(np.zeros((0, 4))).shape == (0, 3)
         assert predictor.predict(np.zeros((0, 4))).shape == (0,)

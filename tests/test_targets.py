@@ -91,6 +91,7 @@ ONE = Facts((1,), BCE, "sigmoid")
         # The loss decides first.
         ([0, 1, 2], Facts((1,), "mean_squared_error"), "numbers", None, None),
         ([0, 1, 1], Facts((1,), "poisson", "sigmoid"), "numbers", None, None),
+        ([0, 1, 2], Facts((8,), "circle", "linear"), "numbers", None, None),
         ([0, 1, 1], ONE, "binary", [0, 1], None),
         ([1, 1, 1], ONE, "binary", [0, 1], None),
         ([3, 7, 3], ONE, "binary", [3, 7], [0, 1, 0]),
@@ -140,6 +141,8 @@ def test_classes_or_numbers(y: Any, facts: Facts | None, kind: str, classes: Any
         (np.array([[1, 1], [0, 1]]), Facts((2,), None), "numbers"),
         (np.array([[1, 5], [0, 1]]), Facts((2,), BCE), "numbers"),
         (np.zeros((2, 4, 4)), Facts((4, 4, 3), SPARSE), "numbers"),
+        (np.eye(3), Facts((3, 2), SPARSE, "softmax"), "numbers"),
+        (np.eye(3), Facts((5,), None), "numbers"),
     ],
 )
 def test_rows_of_several_numbers(y: Any, facts: Facts, kind: str) -> None:

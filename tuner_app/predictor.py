@@ -12,6 +12,7 @@ import hashlib
 import math
 import os
 import pathlib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,9 @@ from tuner_app.errors import DataError, InputError, ProjectError
 from tuner_app.project import Project, cannot_write, read_json, sealed, write_json
 
 _BLOCK = 256
+# Where a row has more numbers than this, such as a large picture, so many rows would take too much memory at once.
+_LARGE_ROW = 2**14
+_BLOCK_OF_LARGE_ROWS = 32
 _AGAIN = "Call search() again to write it anew."
 
 
@@ -193,9 +197,10 @@ class Predictor:
             x: Features of shape (n_samples, *input_shape), finite numbers, scaled as in training: not at all. A table
                 with named columns may have them in any order, if training had their names. For a model of several
                 inputs, or of text, what `search` was given.
-            batch_size: How many rows are handed to TensorFlow at a time, rounded up to whole blocks of 256. A
-                matter of memory only: the same row gives the same numbers to the last bit, whatever rows are beside it
-                (a model of several inputs or of text takes `batch_size` rows as they come).
+            batch_size: How many rows are handed to TensorFlow at a time, rounded up to whole blocks of 256 (of 32 where
+                a row has more than 16,384 numbers). A matter of memory only: the same row gives the same numbers to the
+                last bit, whatever rows are beside it (a model of several inputs or of text takes `batch_size` rows as
+                they come).
 
         Returns:
             Probabilities of shape (n_samples, n_classes), the classes in the order of the manifest. Where y had rows
@@ -241,23 +246,35 @@ class Predictor:
             arrays = _with_its_axes(self.model, folds.with_tuples(features.plain_features(x)))
             return self.model.predict(with_text_tensors(arrays), batch_size=batch_size, verbose=0)
         rows = _checked(_in_order(x, self.manifest.feature_names), tuple(self.manifest.input_shape))
-        at_once = math.ceil(batch_size / _BLOCK) * _BLOCK
+        block = _block(rows)
+        at_once = math.ceil(batch_size / block) * block
         pieces = [self._run(rows[start : start + at_once]) for start in range(0, len(rows), at_once)]
         if not pieces:
             return folds.map_arrays(lambda a: a[:0], self._run(np.zeros((1, *rows.shape[1:]), dtype=rows.dtype)))
         return _joined(pieces)
 
     def _run(self, rows: npt.NDArray[Any]) -> Any:
+        import keras
         import tensorflow as tf
 
         if self._forward is None:
-            # The step that `model.predict` runs, so that one of the user's own counts.
-            self._forward = tf.function(lambda block: self.model.predict_step((block,)))
-        n_blocks = math.ceil(len(rows) / _BLOCK)
-        padding = [(0, n_blocks * _BLOCK - len(rows)), *[(0, 0)] * (rows.ndim - 1)]
+            # The step that `model.predict` runs, in its way, so that one of the user's own counts.
+            def forward(block: Any) -> Any:
+                return self.model.predict_step((block,))
+
+            self._forward = forward if self.model.run_eagerly else tf.function(forward)
+        if rows.dtype.kind == "f":
+            rows = rows.astype(keras.config.floatx(), copy=False)
+        n_blocks = math.ceil(len(rows) / _block(rows))
+        padding = [(0, n_blocks * _block(rows) - len(rows)), *[(0, 0)] * (rows.ndim - 1)]
         blocks = tf.split(tf.constant(np.pad(rows, padding)), n_blocks)
         outputs = _joined([self._forward(block) for block in blocks])
         return folds.map_arrays(lambda array: _as_rows(array[: len(rows)]), outputs)
+
+
+def _block(rows: npt.NDArray[Any]) -> int:
+    """How many rows the model sees at a time."""
+    return _BLOCK if math.prod(rows.shape[1:]) <= _LARGE_ROW else _BLOCK_OF_LARGE_ROWS
 
 
 def _with_its_axes(model: Any, arrays: Any) -> Any:
@@ -282,9 +299,10 @@ def _in_order(x: Any, names: Sequence[str] | None) -> Any:
     present = list(getattr(x, "columns", ()))
     if names is None or not present or present == list(names):
         return x
-    missing = [name for name in names if name not in present]
-    extra = [name for name in present if name not in names]
-    twice = [name for name in names if present.count(name) > 1]
+    there, wanted = Counter(present), set(names)
+    missing = [name for name in names if name not in there]
+    extra = [name for name in there if name not in wanted]
+    twice = [name for name, count in there.items() if count > 1]
     for what, columns in (("lacks", missing), ("also has", extra), ("has more than once", twice)):
         if columns:
             shown = ", ".join(repr(name) for name in columns[:5]) + (", ..." if len(columns) > 5 else "")

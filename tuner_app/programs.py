@@ -424,10 +424,12 @@ def build_for(model: keras.Model, specs: Any) -> None:
 
 
 def class_threshold(model: keras.Model) -> float:
-    """From where on a single output means class 1: 0.5 for probabilities, 0 for logits."""
+    """From where on a single output means class 1: 0.5 for probabilities, 0 for logits and the margins of a hinge."""
     loss = model.loss
+    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+    is_margin = name.lower().replace("_", "") in ("hinge", "squaredhinge")
     logits = isinstance(loss, keras.losses.Loss) and loss.get_config().get("from_logits")
-    return 0.0 if logits else 0.5
+    return 0.0 if logits or is_margin else 0.5
 
 
 def _prepared(model: keras.Model, name: str, specs: Any) -> Mapping[str, Any]:

@@ -27,16 +27,11 @@ from tuner_app.errors import DataError, InputError
 
 Array = npt.NDArray[Any]
 
-_REGRESSION = frozenset(
-    {
-        *("mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error", "huber", "log_cosh"),
-        *("mean_squared_logarithmic_error", "poisson", "cosine_similarity"),
-    }
-)
 _MARGINS = frozenset({"hinge", "squared_hinge"})
 _ONE_BY_ONE = frozenset({"binary_crossentropy", "binary_focal_crossentropy", *_MARGINS})
 _ONE_HOT = frozenset({"categorical_crossentropy", "categorical_focal_crossentropy", "categorical_hinge"})
-_CLASSIFICATION = _ONE_BY_ONE | _ONE_HOT | {"sparse_categorical_crossentropy"}
+_BY_NUMBER = frozenset({"sparse_categorical_crossentropy", "categorical_generalized_cross_entropy"})
+_CLASSIFICATION = _ONE_BY_ONE | _ONE_HOT | _BY_NUMBER
 KINDS = ("binary", "multiclass", "one-hot", "multilabel", "numbers")
 SCALES = ("probabilities", "logits", "margins")
 
@@ -435,9 +430,10 @@ def _describe_one(values: Array, facts: OutputFacts | None) -> Target:
 
 def _kind_of_rows(values: Array, facts: _Facts) -> str:
     """Several numbers a row: 0 and 1 for classes, or numbers."""
-    if values.ndim != 2 or not ((values == 0) | (values == 1)).all():
+    if values.ndim != 2 or facts.width not in (None, values.shape[1]) or not ((values == 0) | (values == 1)).all():
         return "numbers"
-    if (facts.loss in _REGRESSION and facts.activation != "softmax") or facts.loss in _MARGINS:
+    is_other = facts.loss is not None and facts.loss not in _ONE_BY_ONE | _ONE_HOT
+    if (is_other and facts.activation != "softmax") or facts.loss in _MARGINS | _BY_NUMBER:
         return "numbers"
     one_by_one = facts.activation == "sigmoid" or (facts.loss in _ONE_BY_ONE and facts.activation != "softmax")
     if not one_by_one and (values.sum(axis=1) == 1).all():
@@ -458,7 +454,7 @@ def _are_classes(labels: Array, facts: _Facts) -> bool:
     """Whether whole numbers, Booleans or text are classes."""
     if labels.dtype.kind in "Ob" or facts.loss in _CLASSIFICATION:
         return True
-    if facts.loss in _REGRESSION:
+    if facts.loss is not None:  # Keras's own, of regression, or of another purpose such as the distance of embeddings
         return False
     if facts.width is None:
         return labels.dtype.kind in "iu" and _are_class_numbers(labels, len(labels))
