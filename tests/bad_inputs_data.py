@@ -181,7 +181,7 @@ BAD_MANIFESTS = [
         _with(input_shape=[5], feature_names=None),
         r"input shape of its model, \[4\], but it gives \[5\]",
     ),
-    _case("empty shape", _with(input_shape=[]), r"'input_shape' must be null or a list of positive whole numbers"),
+    _case("empty shape", _with(input_shape=[]), r"must name each of the 1 features, but it names 4"),
     _case("negative shape", _with(input_shape=[-4]), r"'input_shape' must be null or a list of positive whole numbers"),
     _case("too few names", _with(feature_names=["a"]), r"must name each of the 4 features, but it names 1"),
     _case("numbers as names", _with(feature_names=[1, 2, 3, 4]), r"'feature_names' must be null or a list of texts"),

@@ -114,15 +114,45 @@ class TestSaving:
         assert (project.model_file.read_bytes(), project.manifest_file.read_bytes()) == before
         assert len(os.listdir(project.path)) == 2
 
-    def test_a_model_that_keras_cannot_save(self, tmp_path, monkeypatch, model):
+    def test_only_the_weights_of_a_model_that_keras_cannot_save(self, project, monkeypatch, model):
         def refuse(path):
+            path.write_bytes(b"half a model")
             raise NotImplementedError("Layer Odd must override `get_config()`.\nExample: ...")
 
+        with monkeypatch.context() as patched:
+            patched.setattr(model, "save", refuse)
+            save_predictor(project, model, MANIFEST)
+        assert sorted(os.listdir(project.path)) == ["best_model.json", "best_model.weights.h5"]
+        content = json.loads(project.manifest_file.read_text())
+        assert content["model_sha256"] == hashlib.sha256(project.weights_file.read_bytes()).hexdigest()
+        with pytest.raises(ProjectError, match=r"has only the weights of its model, since Keras .* Predict in Python"):
+            load_predictor(project)
+        save_predictor(project, model, MANIFEST)
+        assert sorted(os.listdir(project.path)) == ["best_model.json", "best_model.keras"]
+
+    def test_a_model_whose_weights_keras_cannot_save_either(self, tmp_path, monkeypatch, model):
+        def refuse(path):
+            raise ValueError("no room in this format.\nExample: ...")
+
         monkeypatch.setattr(model, "save", refuse)
-        with pytest.raises(
-            ProjectError, match=r"NotImplementedError: Layer Odd .*\)\. Give its own layers a get_config"
-        ):
+        monkeypatch.setattr(model, "save_weights", refuse)
+        with pytest.raises(ProjectError, match=r"but it is not \(ValueError: no room in this format\)\. Build its"):
             save_predictor(Project(tmp_path, "odd"), model, MANIFEST)
+
+    @pytest.mark.parametrize(("shape", "accepted"), [((1,), [[], [1], [1, 1]]), ((), [[], [1]]), ((4,), [[4], [4, 1]])])
+    def test_keras_adds_and_drops_a_last_axis_of_one(self, tmp_path, shape, accepted):
+        import keras
+
+        model = keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(1)])
+        for number, found in enumerate([[], [1], [1, 1], [4], [4, 1], [2, 1]]):
+            project = Project(tmp_path, f"shape_{number}")
+            manifest = dataclasses.replace(MANIFEST, classes=None, input_shape=found, feature_names=None)
+            save_predictor(project, model, manifest)
+            if found in accepted:
+                assert load_predictor(project).predict(np.zeros((3, *found))).shape == (3,)
+            else:
+                with pytest.raises(ProjectError, match="must give the input shape of its model"):
+                    load_predictor(project)
 
     def test_whole_numbers_that_are_no_classes_make_a_regression(self, tmp_path):
         project = Project(tmp_path, "counts")
@@ -143,7 +173,7 @@ class TestLoading:
 
     def test_a_manifest_of_the_first_version_has_the_defaults_of_what_it_lacks(self, project):
         content = unsealed(project)
-        added = {"decoding"}
+        added = {"decoding", "model_file", "rebuild"}
         project.manifest_file.write_text(json.dumps({k: v for k, v in content.items() if k not in added}))
         assert load_predictor(project).manifest.decoding is None
 

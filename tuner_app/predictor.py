@@ -6,11 +6,8 @@ that would bring Python code along (a `Lambda` layer) is refused. Reading tables
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
 import math
-import os
 import pathlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -19,16 +16,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tuner_app import features, folds, targets
+from tuner_app import features, folds, model_file, targets
 from tuner_app.data import label_array
 from tuner_app.errors import DataError, InputError, ProjectError
-from tuner_app.project import Project, cannot_write, read_json, sealed, write_json
+from tuner_app.project import Project, read_json, sealed, write_json
 
 _BLOCK = 256
 # Where a row has more numbers than this, such as a large picture, so many rows would take too much memory at once.
 _LARGE_ROW = 2**14
 _BLOCK_OF_LARGE_ROWS = 32
 _AGAIN = "Call search() again to write it anew."
+
+
+_IN_PYTHON = (
+    "Predict in Python: best_model_ of a tuner with the same hypermodel and project comes from build and the weights."
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,8 @@ class Manifest:
         refit_seconds: How long the training took.
         decoding: What the outputs are, so that they become labels again: `targets.to_json` of the target, the classes
             of a model of one output left out; None where the first version wrote the manifest.
+        model_file: The name of the model's file.
+        rebuild: What `rebuilding` knows of making the model again from `build` and its weights; None where it cannot.
     """
 
     hyperparameters: dict[str, Any]
@@ -78,6 +82,8 @@ class Manifest:
     search_id: str = ""
     refit_seconds: float = 0.0
     decoding: dict[str, Any] | None = None
+    model_file: str = "best_model.keras"
+    rebuild: dict[str, Any] | None = None
 
     @property
     def source(self) -> str | None:
@@ -100,7 +106,7 @@ class Manifest:
 
 
 def save_predictor(project: Project, model: Any, manifest: Manifest) -> None:
-    """Write model and manifest, each whole.
+    """Write model and manifest, each whole; only its weights where Keras cannot save the whole model.
 
     Between the two writes a reader finds that they do not belong together; it never finds half a file.
 
@@ -111,28 +117,26 @@ def save_predictor(project: Project, model: Any, manifest: Manifest) -> None:
             numbers as targets are not always classes.
 
     Raises:
-        ProjectError: The folder cannot be written, or the model cannot be saved.
+        ProjectError: The folder cannot be written, or not even the weights can be saved.
+    """
+    written = model_file.save_model(project, model)
+    write_manifest(project, model, manifest, written)
+    model_file.remove_other(project, written)
+
+
+def write_manifest(project: Project, model: Any, manifest: Manifest, written: model_file.ModelFile) -> None:
+    """Write the manifest of a model whose file is written.
+
+    Args:
+        project: Where it goes.
+        model: The model.
+        manifest: As in `save_predictor`.
+        written: The model's file.
     """
     if not _answers_in(model, manifest):
         manifest = dataclasses.replace(manifest, classes=None, decoding=None)
-    temporary = project.model_file.with_name(f".{project.model_file.stem}.{os.getpid()}.keras")
-    try:
-        project.path.mkdir(parents=True, exist_ok=True)
-        model.save(temporary)
-        _flush_to_disk(temporary)
-        checksum = _checksum(temporary)
-        temporary.replace(project.model_file)
-    except OSError as error:
-        raise ProjectError(cannot_write(project.model_file, error)) from error
-    except (NotImplementedError, TypeError, ValueError) as error:
-        raise ProjectError(
-            f"The model must be one that Keras can save, but it is not ({_first_line(error)}). Give its own layers a "
-            "get_config, or search with refit=False."
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    write_json(project.manifest_file, sealed({**_plain(dataclasses.asdict(manifest)), "model_sha256": checksum}))
+    content = dataclasses.asdict(dataclasses.replace(manifest, model_file=written.name))
+    write_json(project.manifest_file, sealed({**_plain(content), "model_sha256": written.sha256}))
 
 
 def load_manifest(project: Project) -> Manifest:
@@ -153,27 +157,47 @@ def keep_test_score(project: Project, score: float) -> None:
     write_json(project.manifest_file, sealed({**read_json(project.manifest_file), "test_score": score}))
 
 
-def load_predictor(project: Project) -> Predictor:
+def load_predictor(project: Project, *, compiled: bool = False) -> Predictor:
     """Read model and manifest back.
+
+    Args:
+        project: Where they lie.
+        compiled: Whether the model is wanted compiled, where Keras can do so in safe mode.
 
     Raises:
         ProjectError: One of them is not there, is damaged, or does not belong to the other.
     """
-    manifest, checksum = _read_manifest(project)
-    try:
-        found = _checksum(project.model_file)
-    except FileNotFoundError:
-        raise ProjectError(f"{project.model_file} is not there, but its manifest is. {_AGAIN}") from None
-    except OSError as error:
-        raise ProjectError(f"{project.model_file} cannot be read: {error.strerror}. Make it readable.") from None
-    if found != checksum:
+    manifest = load_manifest(project)
+    path = checked_model_file(project)
+    if path == project.weights_file:
         raise ProjectError(
-            f"{project.model_file} must be the file that {project.manifest_file.name} was written for, but it "
-            f"has another checksum: it was changed or damaged. {_AGAIN}"
+            f"{project.path} has only the weights of its model, since Keras cannot save the rest of it. {_IN_PYTHON}"
         )
-    model = _load_model(project.model_file)
+    model = _load_model(path, compiled)
     _check_model(project, model, manifest)
     return Predictor(model, manifest)
+
+
+def checked_model_file(project: Project) -> pathlib.Path:
+    """The model's file, which is the one that the manifest was written for.
+
+    Raises:
+        ProjectError: It is not there, cannot be read, or has another checksum.
+    """
+    manifest, checksum = _read_manifest(project)
+    path = project.path / manifest.model_file
+    try:
+        found = model_file.checksum(path)
+    except FileNotFoundError:
+        raise ProjectError(f"{path} is not there, but its manifest is. {_AGAIN}") from None
+    except OSError as error:
+        raise ProjectError(f"{path} cannot be read: {error.strerror}. Make it readable.") from None
+    if found != checksum:
+        raise ProjectError(
+            f"{path} must be the file that {project.manifest_file.name} was written for, but it "
+            f"has another checksum: it was changed or damaged. {_AGAIN}"
+        )
+    return path
 
 
 class Predictor:
@@ -331,26 +355,14 @@ def _checked(x: Any, input_shape: tuple[int, ...]) -> npt.NDArray[Any]:
     return rows
 
 
-def _load_model(path: pathlib.Path) -> Any:
-    from tuner_app.runtime import import_tensorflow_quietly
-
-    import_tensorflow_quietly()
-    import keras
-
-    from tuner_app import layers  # noqa: F401  registers the layers that a saved model may have
-
+def _load_model(path: pathlib.Path, compiled: bool) -> Any:
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        return model_file.load_whole_model(path, compiled=compiled)
     except Exception as error:  # Keras raises whatever the broken part happens to raise
         raise ProjectError(
             f"{path} must be a Keras model without Python code of its own, but it cannot be loaded "
-            f"({_first_line(error)}). {_AGAIN}"
+            f"({model_file.first_line(error)}). {_IN_PYTHON}"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["no reason given"]
-    return f"{type(error).__name__}: {lines[0][:200]}"
 
 
 def _check_model(project: Project, model: Any, manifest: Manifest) -> None:
@@ -386,6 +398,10 @@ def _answers_in(model: Any, manifest: Manifest) -> bool:
 
 
 def _fits(shape: tuple[int | None, ...], found: list[int]) -> bool:
+    """Whether rows of one shape suit a model's input; Keras puts a single last axis in or takes it off."""
+    if len(shape) != len(found) and sorted((shape, tuple(found)), key=len)[1][-1:] == (1,):
+        longer = len(shape) > len(found)
+        shape, found = (shape[:-1], found) if longer else (shape, found[:-1])
     return len(shape) == len(found) and all(a in (None, b) for a, b in zip(shape, found, strict=True))
 
 
@@ -401,7 +417,10 @@ def _read_manifest(project: Project) -> tuple[Manifest, str]:
             value = repr(content[name])
             shown = value if len(value) <= 60 else f"{value[:57]}..."
             raise ProjectError(f"{project.manifest_file}: {name!r} must be {kind}, but is {shown}. {_AGAIN}")
-    names, width = content["feature_names"], math.prod(content["input_shape"] or [0])
+    names, width = (
+        content["feature_names"],
+        math.prod([0] if content["input_shape"] is None else content["input_shape"]),
+    )
     if names is not None and len(names) != width:
         raise ProjectError(
             f"{project.manifest_file} must name each of the {width} features, but it names {len(names)}. {_AGAIN}"
@@ -450,6 +469,16 @@ def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
 
 
+def _is_row_shape(value: Any) -> bool:
+    """The shape of one row; an empty one where a row is a mere number."""
+    return isinstance(value, list) and all(map(_is_count, value))
+
+
+def _is_recipe(value: Any) -> bool:
+    return isinstance(value, dict) and _is_text(value.get("build")) and _is_object(value.get("x"))
+
+
+_MODEL_FILES = ("best_model.keras", "best_model.weights.h5")
 _FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "hyperparameters": ("an object", _is_object),
     "score": ("a number", _is_number),
@@ -460,7 +489,7 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "seed": ("a whole number", _is_whole),
     "classes": ("null or a list of different integers or of different texts", _or_null(targets.is_list_of_labels)),
     "feature_names": ("null or a list of texts", _or_null(_is_list_of(_is_text))),
-    "input_shape": ("null or a list of positive whole numbers", _or_null(_is_list_of(_is_count))),
+    "input_shape": ("null or a list of positive whole numbers", _or_null(_is_row_shape)),
     "image_shape": ("null or a list of positive whole numbers", _or_null(_is_list_of(_is_count))),
     "data": ("an object whose source and target are text or null", _is_data),
     "versions": ("an object", _is_object),
@@ -470,9 +499,11 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "refit_seconds": ("a number", _is_number),
     "model_sha256": ("text", _is_text),
     "decoding": ("null or an object that says what the outputs are", _or_null(_is_decoding)),
+    "model_file": ("best_model.keras or best_model.weights.h5", lambda value: value in _MODEL_FILES),
+    "rebuild": ("null or an object with the text build and the object x", _or_null(_is_recipe)),
 }
 # Fields that manifests of the first version do not have; such a manifest has their defaults.
-_ADDED_FIELDS: frozenset[str] = frozenset({"decoding"})
+_ADDED_FIELDS: frozenset[str] = frozenset({"decoding", "model_file", "rebuild"})
 
 
 def _plain(value: Any) -> Any:
@@ -484,13 +515,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
-
-
-def _checksum(path: pathlib.Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush_to_disk(path: pathlib.Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

@@ -99,7 +99,7 @@ def probe_model(
     Returns:
         The model and its facts; None where it cannot be built.
     """
-    with _undisturbed():
+    with undisturbed():
         try:
             model = training.build_seeded(build, hyperparameters, seed)
             facts = facts_of(model, map_arrays(lambda array: array[:1], x))
@@ -125,9 +125,9 @@ def history_names(model: keras.Model, data: SearchData, callbacks: Any) -> froze
     if type(model).fit is not keras.Model.fit or not all(map(_adds_no_metric, given)):
         return None
     parts = [part for part in (data.x, data.y, data.sample_weight) if part is not None]
-    with _undisturbed():
+    with undisturbed():
         try:
-            learnt, validated = _names_in_logs(model, tuple(map(_first_rows, parts)))
+            learnt, validated = _names_in_logs(model, tuple(map(first_rows, parts)))
         except Exception as error:  # whatever the user's own step raises
             logger.debug("The model built before the first fold fails on one batch: %r", error)
             return None
@@ -240,7 +240,8 @@ def _flat_names(logs: Mapping[str, Any]) -> set[str]:
     return flat
 
 
-def _first_rows(structure: Any) -> Any:
+def first_rows(structure: Any) -> Any:
+    """A few rows of nested arrays as Keras hands them to a step: tensors in its own precision, tuples for lists."""
     return map_arrays(
         lambda array: tf.convert_to_tensor(programs.as_keras_array(array[:_ROWS])), with_tuples(structure)
     )
@@ -261,7 +262,7 @@ def _snake_case(name: str) -> str:
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """A clean Keras state as in a fit's thread, and this thread's own state again afterwards.
 
     Warnings are left for the fits to give.

@@ -29,8 +29,8 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _CHECKSUM = "checksum"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\- ]{0,99}")
-# The files that become another by a last rename: of `write_whole`, `oracle` and `predictor`.
-_LEFTOVER = re.compile(r"\..+\.new|\..+\.\d+\.keras")
+# The files that become another by a last rename: of `write_whole`, `oracle` and `model_file`.
+_LEFTOVER = re.compile(r"\..+\.new|\..+\.\d+\.(keras|weights\.h5)")
 
 
 class Project:
@@ -81,6 +81,11 @@ class Project:
     def model_file(self) -> pathlib.Path:
         """The refit model."""
         return self.path / "best_model.keras"
+
+    @property
+    def weights_file(self) -> pathlib.Path:
+        """The refit model's weights, where Keras cannot save the whole model."""
+        return self.path / "best_model.weights.h5"
 
     @property
     def manifest_file(self) -> pathlib.Path:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import keras
 import numpy as np
 
-from tuner_app import predictor, targets
+from tuner_app import predictor, rebuilding, targets
 from tuner_app.errors import ProjectError, SearchError, TunerAppError
 from tuner_app.executors import Batch, Outcome, ThreadExecutor
 from tuner_app.folds import FoldTask, arrays_in
@@ -108,23 +108,27 @@ def refit_best(search: Search, candidate: Candidate) -> tuple[keras.Model, float
     Returns:
         The model, and the seconds that its refit took.
     """
-    manifest = _manifest(search, candidate)
+    manifest, tuner = _manifest(search, candidate), search.tuner
     kept = _kept(search, manifest)
     if kept is not None:
-        return kept.model, kept.manifest.refit_seconds
+        return kept
     model, seconds = search.refit(candidate)
-    predictor.save_predictor(search.tuner.project, model, dataclasses.replace(manifest, refit_seconds=seconds))
+    manifest = dataclasses.replace(manifest, refit_seconds=seconds)
+    rebuilding.keep_model(tuner.project, model, manifest, tuner.build_apart, tuner.oracle.get_space(), search.data.x)
     return model, seconds
 
 
-def _kept(search: Search, manifest: predictor.Manifest) -> predictor.Predictor | None:
-    if not search.tuner.project.manifest_file.exists():
+def _kept(search: Search, manifest: predictor.Manifest) -> tuple[keras.Model, float] | None:
+    """The model that an earlier run of the same search has saved, and the seconds that its refit took."""
+    tuner = search.tuner
+    if not tuner.project.manifest_file.exists():
         return None
     with contextlib.suppress(ProjectError):
-        kept = predictor.load_predictor(search.tuner.project)
+        known = predictor.load_manifest(tuner.project)
         same = ("search_id", "hyperparameters", "epochs")
-        if all(getattr(kept.manifest, name) == getattr(manifest, name) for name in same):
-            return kept
+        if all(getattr(known, name) == getattr(manifest, name) for name in same):
+            model, _ = rebuilding.kept_model(tuner.project, tuner.build_apart, tuner.oracle.get_space)
+            return model, known.refit_seconds
     return None
 
 

@@ -21,7 +21,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial
 
-from tuner_app import copies, devices, fitted, inputs, predictor, probe, targets, training, trials
+from tuner_app import copies, devices, fitted, inputs, predictor, probe, rebuilding, targets, training, trials
 from tuner_app.errors import InputError, ProjectError
 from tuner_app.executors import count_jobs
 from tuner_app.folds import FoldTask
@@ -216,6 +216,8 @@ class GridSearchCV(keras_tuner.GridSearch):
             fit_options["class_weight"] = targets.class_weight(data.target, fit_options["class_weight"])
         self._check_objective(looked_at, data, fit_options.get("callbacks"))
         model = None if looked_at is None else looked_at.description
+        if self.refit and looked_at is not None:
+            rebuilding.announce_obstacles(looked_at.model)
         del looked_at  # its weights are of no use to the search
         fitted.forget(self)
         self.classes_ = data.classes
@@ -262,11 +264,11 @@ class GridSearchCV(keras_tuner.GridSearch):
 
     @property
     def best_model_(self) -> keras.Model:
-        """The best candidate, trained on all rows; read from disk where this process did not train it."""
+        """The best candidate, trained on all rows; from `build` and the weights where this process did not train it."""
         if self._best_model is None:
-            if not self.project.model_file.exists():
+            if not self.project.manifest_file.exists():
                 raise ProjectError("There is no refit model yet. Call search() with refit=True first.")
-            self._best_model = predictor.load_predictor(self.project).model
+            self._best_model, _ = rebuilding.kept_model(self.project, self.build_apart, self.oracle.get_space)
         return self._best_model
 
     @best_model_.setter
@@ -365,8 +367,12 @@ class GridSearchCV(keras_tuner.GridSearch):
         """A model of the default hyperparameters and what it tells; None where `fold_fitter` needs none."""
         if self.fold_fitter is not None:
             return None
+        return probe.probe_model(self.build_apart, self.oracle.get_space(), x, seed=self.oracle.seed)
+
+    def build_apart(self, hp: keras_tuner.HyperParameters) -> keras.Model:
+        """Build a model as a fit does, on a copy of the hypermodel where the fits have copies of it."""
         with self._using(copies.copy_hypermodel(self.hypermodel) if self._own_copies else self.hypermodel):
-            return probe.probe_model(self._build, self.oracle.get_space(), x, seed=self.oracle.seed)
+            return self._build(hp)
 
     def _check_objective(self, looked_at: probe.Probe | None, data: inputs.SearchData, callbacks: Any) -> None:
         """Refuse an objective that no fit will have; where a user's own code makes the metrics, the first fit tells."""
