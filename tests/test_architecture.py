@@ -18,7 +18,7 @@ PACKAGE = Path(tuner_app.__file__).parent
 # From the bottom to the top; a module imports only from layers below its own, or from its own.
 LAYERS = (
     {"layers", "registration", "callback_paths", "errors", "versions", "interrupts", "runtime", "devices"},
-    {"console", "copies", "project", "data", "hypermodels"},
+    {"console", "copies", "project", "data", "hypermodels", "metric_values"},
     {"results", "folds", "description", "targets", "features", "fold_extras"},
     {"journal", "kept_folds", "schedule", "executors", "observers", "programs", "inputs", "refit_plan", "fingerprint"},
     {"results_file", "oracle", "compiled_fit", "predictor", "figures", "stages", "refit_callbacks", "model_file"},
@@ -30,6 +30,7 @@ LAYERS = (
 )
 WITHOUT_TENSORFLOW = [
     *("errors", "project", "results", "journal", "observers", "folds", "schedule", "executors", "data", "results_file"),
+    "metric_values",
     *(
         "description",
         "registration",

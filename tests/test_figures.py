@@ -129,6 +129,14 @@ class TestRanking:
         assert ranked.rows[0].mean == pytest.approx(0.6)
         assert ranked.rows[0].parts == pytest.approx({"accuracy": 0.8, "loss": 0.2})
 
+    def test_objectives_on_training_and_validation_rows_are_told_apart(self, tmp_path: pathlib.Path) -> None:
+        both = (("val_loss", "min"), ("loss", "min"))
+        record = record_of(tmp_path, nodes(32), by_nodes({32: [0.8] * 3}), objectives=both)
+        ranked = figures.ranking(record)
+        assert ranked.measure.name == "- val_loss - loss"
+        assert ranked.rows[0].parts == pytest.approx({"val_loss": 0.2, "loss": 0.2})
+        assert [curve.metric for curve in figures.learning_curves(record, ranked)[0].curves] == ["loss"]
+
     def test_executions_are_averaged(self, tmp_path: pathlib.Path) -> None:
         record = record_of(tmp_path, nodes(32), by_nodes({32: [0.7, 0.8, 0.9]}), executions=2)
         assert figures.ranking(record).rows[0].fold_scores == pytest.approx((0.7, 0.8, 0.9))

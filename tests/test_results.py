@@ -90,6 +90,15 @@ class TestScoreRule:
         assert both([fold(0, [0.75])]) == [0.5]
         assert [both([fold(0, [0.75])], index) for index in (0, 1)] == [[0.75], [-0.25]]
 
+    def test_two_objectives_have_two_names(self) -> None:
+        assert ScoreRule((("val_loss", "min"), ("loss", "min"))).names == ["val_loss", "loss"]
+        assert ScoreRule((("val_score", "max"), ("val_loss", "min"))).names == ["val_score", "loss"]
+        assert ScoreRule((("val_score", "max"),)).names == ["score"]
+        rule = ScoreRule((("val_loss", "min"), ("loss", "min")))
+        history = {"loss": [0.25], "val_loss": [0.5]}
+        table = results.cv_results([candidate({"a": 1}, fold(0, history=history))], rule, n_splits=1)
+        assert [table[f"mean_test_{name}"][0] for name in ("val_loss", "loss", "score")] == [-0.5, -0.25, -0.75]
+
     def test_scores_that_a_fit_returned_count_without_a_history(self) -> None:
         assert ACCURACY([fold(0, history={}, scores={"val_accuracy": 0.3})]) == [0.3]
         assert ACCURACY.refit_epochs([fold(0, history={}, scores={"val_accuracy": 0.3})]) is None

@@ -611,7 +611,8 @@ def learning_curves(record: SearchRecord, ranked: Ranking, *, best: int = 3) -> 
         The best first; a candidate whose fits kept no history is left out.
     """
     folds = {candidate.trial_id: candidate.folds for candidate in record.finished}
-    metrics = list(dict.fromkeys([*record.rule.names, "loss"]))
+    objectives = [name.removeprefix("val_") for name, _ in record.rule.objectives]
+    metrics = list(dict.fromkeys([*objectives, "loss"]))
     found = []
     for row in ranked.scored[:best]:
         fits = [fold for fold in folds[row.trial_id] if fold.history and fold.error is None]

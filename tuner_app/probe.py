@@ -17,10 +17,11 @@ from typing import Any
 
 import keras
 import keras_tuner
+import numpy as np
 import tensorflow as tf
 from keras.src.backend.common import global_state
 
-from tuner_app import fingerprint, programs, training
+from tuner_app import fingerprint, metric_values, programs, training
 from tuner_app.folds import map_arrays, with_tuples
 from tuner_app.inputs import SearchData
 
@@ -233,10 +234,10 @@ def _names_in_logs(model: keras.Model, batch: Any) -> tuple[set[str], set[str]]:
 
 
 def _flat_names(logs: Mapping[str, Any]) -> set[str]:
-    """Keras spreads dicts in the logs out."""
+    """Keras spreads dicts in the logs out; a value of several numbers becomes as many metrics."""
     flat: set[str] = set()
     for name, value in logs.items():
-        flat |= _flat_names(value) if isinstance(value, Mapping) else {name}
+        flat |= _flat_names(value) if isinstance(value, Mapping) else {*metric_values.names_of(name, np.shape(value))}
     return flat
 
 

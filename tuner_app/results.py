@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import rankdata
 
+from tuner_app import metric_values
 from tuner_app.errors import InputError, SearchError
 
 History = dict[str, list[float]]
@@ -156,8 +157,11 @@ class ScoreRule:
 
     @property
     def names(self) -> list[str]:
-        """The objectives' names without Keras's `val_`, for column names."""
-        return [name.removeprefix("val_") for name, _ in self.objectives]
+        """The objectives' names for column names: without Keras's `val_`, but where that would make two of one name."""
+        short = [name.removeprefix("val_") for name, _ in self.objectives]
+        # With several objectives a column of the name "score" is their sum.
+        taken = Counter([*short, "score"] if len(short) > 1 else short)
+        return [name if taken[bare] > 1 else bare for (name, _), bare in zip(self.objectives, short, strict=True)]
 
     def label(self, name: str) -> str:
         """How the columns of one objective end in `cv_results_`: `score` where it is the only one.
@@ -199,11 +203,17 @@ class ScoreRule:
         """
         present = sorted(metrics)
         for name, _ in self.objectives:
-            if name not in present:
+            if name in present:
+                continue
+            if parts := metric_values.parts_of(name, present):
                 raise InputError(
-                    f"The objective must be one of the metrics of the fits, {present}. Received: {name!r}. "
-                    "Name one of these, or compile the model with the metric that you want."
+                    f"The objective must be one number. Received: {name!r}, which has {len(parts)}. Give the metric an "
+                    f"average (average='macro', say), or name one of {parts}."
                 )
+            raise InputError(
+                f"The objective must be one of the metrics of the fits, {present}. Received: {name!r}. "
+                "Name one of these, or compile the model with the metric that you want."
+            )
 
     def chosen_epoch(self, folds: Sequence[FoldResult]) -> int | None:
         """The epoch, from 1, at which all folds are scored; None means each fold's final epoch."""

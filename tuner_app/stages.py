@@ -17,6 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from tuner_app import metric_values
 from tuner_app.refit_callbacks import RefitCallbacks
 from tuner_app.refit_plan import RefitPlan, StagePlan
 
@@ -146,7 +147,8 @@ class StageWatch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Note the epoch's numbers."""
-        self.stage.logs.append({name: float(value) for name, value in (logs or {}).items() if _is_number(value)})
+        numeric = {name: value for name, value in (logs or {}).items() if _is_numeric(value)}
+        self.stage.logs.append(metric_values.numbers_of(numeric))
 
 
 class StageGuide(StageWatch):
@@ -198,5 +200,5 @@ def _spread(values: Sequence[float], epochs: Sequence[int], count: int) -> list[
     return [by_epoch.get(epoch, math.nan) for epoch in range(1, count + 1)]
 
 
-def _is_number(value: Any) -> bool:
-    return np.ndim(value) == 0 and np.asarray(value).dtype.kind in "fiub"
+def _is_numeric(value: Any) -> bool:
+    return np.asarray(value).dtype.kind in "fiub"

@@ -28,7 +28,7 @@ from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
 from keras_tuner import errors as kt_errors
 
-from tuner_app import compiled_fit, copies, programs
+from tuner_app import compiled_fit, copies, metric_values, programs
 from tuner_app.callback_paths import OwnPaths
 from tuner_app.errors import DataError, InputError, ProjectError
 from tuner_app.folds import FoldTask, Rows, arrays_in, fit_seed
@@ -186,20 +186,30 @@ class FoldFitter:
     def _returned(self, returned: Any, fit: _Fit) -> dict[str, Any]:
         """A History, metrics, or the objective alone."""
         if isinstance(returned, keras.callbacks.History):
-            history = {
-                name: [float(value) for value in values]
-                for name, values in returned.history.items()
-                if all(np.ndim(value) == 0 for value in values)
-            }
+            self._say_what_is_left_out({name: values[-1] for name, values in returned.history.items() if values})
+            history = metric_values.history_of(returned.history)
             return _history_of(history, fit, fit.context.stages.of(returned))
         if isinstance(returned, Mapping):
-            return {"scores": {name: float(value) for name, value in returned.items()}}
+            self._say_what_is_left_out(returned)
+            return {"scores": metric_values.numbers_of(returned)}
         if isinstance(returned, int | float | np.floating):
             return {"scores": {self.rule.objectives[0][0]: float(returned)}}
         raise kt_errors.FatalTypeError(
             "HyperModel.fit() must return a History, a dict of metrics or a number. "
             f"Received: {returned!r} of type {type(returned).__name__}. Return what model.fit() returns."
         )
+
+    def _say_what_is_left_out(self, metrics: Mapping[str, Any]) -> None:
+        """Once per search, not once per fit."""
+        for name, count in metric_values.left_out(metrics):
+            if self.cache.is_news("left out", name):
+                logger.warning(
+                    "The metric %s is left out: it has %d numbers, of which at most %d are kept. Give it an average "
+                    "(average='macro', say) to have it as one.",
+                    name,
+                    count,
+                    metric_values.MOST_NUMBERS,
+                )
 
     def _after(self, task: FoldTask, fit: _Fit) -> dict[str, Any]:
         """What needs the trained model: the confusion matrix, scores on the training rows, a file of its own."""
@@ -238,7 +248,7 @@ class FoldFitter:
         scores = fit.model.evaluate(
             programs.with_text_tensors(x), y, batch_size=batch_size, verbose=0, return_dict=True
         )
-        return {name: float(value) for name, value in scores.items()}
+        return metric_values.numbers_of(scores)
 
 
 class _Fit:
