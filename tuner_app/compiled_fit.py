@@ -72,6 +72,18 @@ _FIT = inspect.signature(keras.Model.fit)
 _Parts = tuple[Rows, Rows | None, Rows | None]
 
 
+class UnknownOptionError(TypeError):
+    """`model.fit` was given an option that it does not have, in the words of Python.
+
+    Args:
+        option: The option's name.
+    """
+
+    def __init__(self, option: str) -> None:
+        super().__init__(f"Model.fit() got an unexpected keyword argument '{option}'")
+        self.option = option
+
+
 @dataclasses.dataclass(kw_only=True)
 class FitContext:
     """What one fit needs beyond the arguments of `Model.fit`.
@@ -158,6 +170,9 @@ def attach(model: keras.Model, context: FitContext) -> None:
         if type(model).fit is not keras.Model.fit:
             _say_why_not(model, context, "its class overrides fit")
             return _foreign_fit(model, original, context, arguments, options)
+        unknown = [name for name in options if name not in _FIT.parameters]
+        if unknown:
+            raise UnknownOptionError(unknown[0])
         bound = _FIT.bind(model, *arguments, **options)
         bound.apply_defaults()
         return _fit(model, original, context, {name: bound.arguments[name] for name in list(_FIT.parameters)[1:]})
@@ -800,8 +815,15 @@ def _unwrapped(value: Any) -> Any:
 
 
 def _floats(logs: Mapping[str, Any]) -> dict[str, Any]:
-    values = {name: np.asarray(value) for name, value in logs.items()}
-    return {name: float(value) if value.ndim == 0 else value for name, value in values.items()}
+    """Numbers, and arrays of what is none; a metric that gives a dict is several metrics, as in Keras."""
+    numbers: dict[str, Any] = {}
+    for name, value in logs.items():
+        if isinstance(value, Mapping):
+            numbers |= _floats(value)
+        else:
+            array = np.asarray(value)
+            numbers[name] = float(array) if array.ndim == 0 else array
+    return numbers
 
 
 def first_line(error: BaseException) -> str:

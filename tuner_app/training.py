@@ -28,7 +28,7 @@ from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
 from keras_tuner import errors as kt_errors
 
-from tuner_app import compiled_fit, copies, metric_values, programs
+from tuner_app import compiled_fit, copies, fit_checks, metric_values, programs
 from tuner_app.callback_paths import OwnPaths
 from tuner_app.errors import DataError, InputError, ProjectError
 from tuner_app.folds import FoldTask, Rows, arrays_in, fit_seed
@@ -105,8 +105,8 @@ class FoldFitter:
         """
         self.settings.apply()
         for attempt in range(self.retries + 1):
-            record, hyperparameters = self._attempt(task, attempt)
-            if record.error is None:
+            record, hyperparameters, may_try_again = self._attempt(task, attempt)
+            if not may_try_again:
                 break
         return record, hyperparameters
 
@@ -128,13 +128,14 @@ class FoldFitter:
             fit.train()
             return fit.model
 
-    def _attempt(self, task: FoldTask, attempt: int) -> tuple[FoldResult, Any]:
+    def _attempt(self, task: FoldTask, attempt: int) -> tuple[FoldResult, Any, bool]:
+        """The record, the hyperparameters, and whether it has failed in a way that another attempt may mend."""
         began, started = time.perf_counter(), time.time()
         seed = (
             task.seed if attempt == 0 else fit_seed(self.search_seed, task.values, task.fold, task.execution, attempt)
         )
         outcome: dict[str, Any] = {}
-        fit = None
+        fit, is_final = None, False
         try:
             with self._fitting(task, seed, None, self.check) as fit:
                 outcome = self._outcome(fit.train(), fit)
@@ -143,6 +144,9 @@ class FoldFitter:
         except (DataError, InputError, ProjectError, kt_errors.FatalError):
             raise
         except Exception as error:
+            if isinstance(error, compiled_fit.UnknownOptionError) and error.option in self.fit_options:
+                fit_checks.check_option_names([error.option], keras.Model.fit, "model.fit")
+            is_final = isinstance(error, kt_errors.FailedTrialError)
             if isinstance(error, OSError) and error.errno in _DISK_FULL:
                 raise ProjectError(cannot_write(pathlib.Path(error.filename or "a file of this fit"), error)) from error
             seconds = time.perf_counter() - began
@@ -161,7 +165,9 @@ class FoldFitter:
             compile_seconds=compile_seconds,
             **outcome,
         )
-        return _without_endless_loss(record, self.rule), fit.hyperparameters if fit is not None else self.space()
+        record = _without_endless_loss(record, self.rule)
+        hyperparameters = fit.hyperparameters if fit is not None else self.space()
+        return record, hyperparameters, record.error is not None and not is_final
 
     @contextmanager
     def _fitting(self, task: FoldTask, seed: int, plan: RefitPlan | None, check: Callable[[], None]) -> Iterator[_Fit]:
@@ -302,7 +308,7 @@ class _Fit:
         fitter, task = self.fitter, self.task
         options = dict(fitter.fit_options)
         options["callbacks"] = self.given_callbacks = self._callbacks(options.get("callbacks"))
-        options.setdefault("verbose", 0)
+        options = fit_checks.with_default(options, fitter.hypermodel.fit, "verbose", 0)
         train = self._parts(task.train_rows)
         if len(train) == 3:
             options["sample_weight"] = train[2]

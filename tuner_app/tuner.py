@@ -21,7 +21,20 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial
 
-from tuner_app import copies, devices, fitted, inputs, predictor, probe, rebuilding, targets, training, trials
+from tuner_app import (
+    copies,
+    devices,
+    fit_checks,
+    fitted,
+    inputs,
+    predictor,
+    probe,
+    rebuilding,
+    recompile,
+    targets,
+    training,
+    trials,
+)
 from tuner_app.errors import InputError, ProjectError
 from tuner_app.executors import count_jobs
 from tuner_app.folds import FoldTask
@@ -131,6 +144,7 @@ class GridSearchCV(keras_tuner.GridSearch):
         fold_fitter: Callable[[FoldTask], FoldResult] | None = None,
         **options: Any,
     ) -> None:
+        fit_checks.check_hypermodel(hypermodel)
         self.devices = devices.configure()
         self.cv, self.refit, self.return_train_score = cv, refit, return_train_score
         self.n_jobs = count_jobs(n_jobs)
@@ -214,6 +228,7 @@ class GridSearchCV(keras_tuner.GridSearch):
         data = inputs.with_target(data, None if self._model_facts is None else self._model_facts.outputs)
         if "class_weight" in fit_options:
             fit_options["class_weight"] = targets.class_weight(data.target, fit_options["class_weight"])
+        self._check_fit(looked_at, fit_options)
         self._check_objective(looked_at, data, fit_options.get("callbacks"))
         model = None if looked_at is None else looked_at.description
         if self.refit and looked_at is not None:
@@ -373,6 +388,20 @@ class GridSearchCV(keras_tuner.GridSearch):
         """Build a model as a fit does, on a copy of the hypermodel where the fits have copies of it."""
         with self._using(copies.copy_hypermodel(self.hypermodel) if self._own_copies else self.hypermodel):
             return self._build(hp)
+
+    def _override_compile_args(self, model: keras.Model) -> None:
+        """Keras Tuner's name for it; its own one does not work with Keras 3."""
+        recompile.recompile(model, optimizer=self.optimizer, loss=self.loss, metrics=self.metrics)
+
+    def _check_fit(self, looked_at: probe.Probe | None, fit_options: Mapping[str, Any]) -> None:
+        """Refuse what would fail in every fit; a fit that hands options on to `model.fit` tells by itself."""
+        if self.fold_fitter is not None:
+            return
+        if training.has_own_fit(self.hypermodel):
+            fit_checks.check_option_names(fit_options, self.hypermodel.fit, "HyperModel.fit")
+        elif looked_at is not None:
+            fit_checks.check_option_names(fit_options, type(looked_at.model).fit, "model.fit")
+            fit_checks.check_is_compiled(looked_at.model)
 
     def _check_objective(self, looked_at: probe.Probe | None, data: inputs.SearchData, callbacks: Any) -> None:
         """Refuse an objective that no fit will have; where a user's own code makes the metrics, the first fit tells."""
