@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,18 @@ def test_a_new_tuner_on_a_finished_project_answers_in_labels(make_tuner: Make) -
     assert np.array_equal(again.predict(X), WORDS)
     assert np.array_equal(again.predict_proba(X), done.predict_proba(X))
     assert (again.best_params_, again.refit_time_) == (done.best_params_, done.refit_time_)
+
+
+def test_the_manifest_of_an_earlier_version_learns_what_the_outputs_are(make_tuner: Make) -> None:
+    build = model_of(1, None, BCE_LOGITS)
+    done = search(make_tuner, build, TWO)
+    path = done.project.manifest_file
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({k: v for k, v in content.items() if k not in ("decoding", "checksum")}))
+    again = search(make_tuner, build, TWO)
+    assert again.refit_time_ == done.refit_time_
+    assert np.array_equal(again.predict_proba(X), done.predict_proba(X))
+    assert json.loads(path.read_text()) == content
 
 
 def test_ten_outputs_and_two_classes_in_the_target(make_tuner: Make) -> None:

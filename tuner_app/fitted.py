@@ -87,7 +87,7 @@ def _classes(record: SearchRecord) -> Any:
     """The labels; those of an earlier version's `search.json` where it does not say what the target is."""
     described, labels = record.description.get("target"), record.description.get("classes")
     if described is not None:
-        target = targets.from_json(described)
+        target = targets.from_json({**described, "classes": labels})
         return target.classes if isinstance(target, targets.Target) else None
     return None if labels is None else label_array(labels)
 

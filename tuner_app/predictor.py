@@ -148,13 +148,20 @@ def load_manifest(project: Project) -> Manifest:
     return _read_manifest(project)[0]
 
 
-def keep_test_score(project: Project, score: float) -> None:
-    """Write the score on the test part into the manifest, once it is known.
+def change_manifest(project: Project, model: Any, changes: Mapping[str, Any]) -> None:
+    """Write some fields of a manifest anew; the others, and the model that it belongs to, stay.
+
+    Args:
+        project: Where it lies.
+        model: The model.
+        changes: Fields of `Manifest`, by name.
 
     Raises:
         ProjectError: There is no manifest, or the folder cannot be written.
     """
-    write_json(project.manifest_file, sealed({**read_json(project.manifest_file), "test_score": score}))
+    manifest, checksum = _read_manifest(project)
+    changed = dataclasses.replace(manifest, **changes)
+    write_manifest(project, model, changed, model_file.ModelFile(manifest.model_file, checksum))
 
 
 def load_predictor(project: Project, *, compiled: bool = False) -> Predictor:

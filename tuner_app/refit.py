@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tuner_app.tuner import GridSearchCV
 
 REFIT_FOLD = -1
+# What a manifest of an earlier version may have wrong, since it looked at the target alone.
+_DECIDED_ANEW = ("classes", "decoding", "feature_names", "input_shape", "score")
 _POLL_SECONDS = 0.2
 
 
@@ -128,6 +130,9 @@ def _kept(search: Search, manifest: predictor.Manifest) -> tuple[keras.Model, fl
         same = ("search_id", "hyperparameters", "epochs")
         if all(getattr(known, name) == getattr(manifest, name) for name in same):
             model, _ = rebuilding.kept_model(tuner.project, tuner.build_apart, tuner.oracle.get_space)
+            if known.decoding is None:  # of an earlier version, which did not know what the outputs are
+                changes = {name: getattr(manifest, name) for name in _DECIDED_ANEW}
+                predictor.change_manifest(tuner.project, model, changes)
             return model, known.refit_seconds
     return None
 
@@ -158,7 +163,7 @@ def _manifest(search: Search, candidate: Candidate) -> predictor.Manifest:
         epochs=refit_plan(tuner.rule, candidate.folds).epochs or 0,
         seed=tuner.oracle.seed,
         classes=data.labels,
-        decoding={key: value for key, value in targets.to_json(data.target).items() if key != "classes"},
+        decoding=targets.description(data.target),
         feature_names=data.feature_names if is_one else None,
         input_shape=list(inputs[0].shape[1:]) if is_one else None,
         image_shape=list(dataset.image_shape) if dataset is not None and dataset.image_shape else None,

@@ -479,7 +479,7 @@ class Search:
             "model": type(tuner.hypermodel).__qualname__,
             "code": fingerprint.source_digest(tuner.hypermodel),
             "classes": self.data.labels,
-            "target": targets.to_json(self.data.target),
+            "target": targets.description(self.data.target),
             "data": self.data.description(),
             "devices": tuner.devices,
             "versions": package_versions(),

@@ -288,6 +288,11 @@ def to_json(target: Any) -> Any:
     return plain | {"classes": None if target.classes is None else target.classes.tolist()}
 
 
+def description(target: Any) -> dict[str, Any]:
+    """`to_json`, but without the classes of a single target: the files that hold this list them by themselves."""
+    return {name: value for name, value in to_json(target).items() if name != "classes"}
+
+
 def from_json(content: Any) -> Any:
     """A target, or a structure of them, from what `to_json` gave.
 

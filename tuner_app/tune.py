@@ -164,14 +164,14 @@ def finish(dataset: Any, tuner: Any, *, directory: str, quiet: bool) -> None:
         quiet: Whether nothing is printed.
     """
     from tuner_app.pictures import confused_pictures, keep_pictures
-    from tuner_app.predictor import Predictor, keep_test_score, load_manifest
+    from tuner_app.predictor import Predictor, change_manifest, load_manifest
     from tuner_app.project import Project
     from tuner_app.report import write_report
 
     predictor = Predictor(tuner.best_model_, load_manifest(tuner.project))
     if dataset.x_test is not None and predictor.manifest.test_score is None:
         right = predictor.predict(dataset.x_test) == dataset.classes[dataset.y_test]
-        keep_test_score(tuner.project, float(right.mean()))
+        change_manifest(tuner.project, predictor.model, {"test_score": float(right.mean())})
     keep_pictures(tuner.project, confused_pictures(dataset, predictor))
     write_report(tuner.project)
     if quiet:
