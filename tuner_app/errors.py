@@ -8,14 +8,29 @@
 
     SearchInterrupted (KeyboardInterrupt)   Ctrl-C or SIGTERM: what is done is kept
 
-Every message says in one line what must hold, what came, and what to do.
+Every message says in one line what must hold, what came, and what to do. What came may be as long as it likes: it is
+shortened here, for all messages.
 """
 
 from __future__ import annotations
 
+import re
+
+# A text in quotes, and a word: paths, which one wants to copy, are let through.
+_QUOTED = re.compile(r"""(?<![^\s(\[{=:])(?:'[^'\n]{160,}'|"[^"\n]{160,}")(?!\w)""")
+_WORD = re.compile(r"\S{400,}")
+_LONGEST_LINE = 2_000
+
 
 class TunerAppError(Exception):
-    """Base class of the errors that this package raises on purpose."""
+    """Base class of the errors that this package raises on purpose.
+
+    Args:
+        message: What went wrong; its first line is shortened where it is long (the others are tracebacks).
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(readable(message))
 
 
 class InputError(TunerAppError, ValueError):
@@ -44,3 +59,17 @@ class SearchInterrupted(KeyboardInterrupt):
     def __init__(self, message: str, signal_number: int = 2) -> None:
         super().__init__(message)
         self.signal_number = signal_number
+
+
+def readable(message: str) -> str:
+    """A message with long names, and a first line that is longer than a screen, cut in their middle."""
+    first, newline, rest = message.partition("\n")
+    for long in (_QUOTED, _WORD):
+        first = long.sub(lambda match: _without_middle(match[0], 100, 40), first)
+    if len(first) > _LONGEST_LINE:
+        first = _without_middle(first, _LONGEST_LINE // 2, _LONGEST_LINE // 4)
+    return first + newline + rest
+
+
+def _without_middle(text: str, head: int, tail: int) -> str:
+    return f"{text[:head]}...{text[-tail:]}"
