@@ -19,16 +19,18 @@ from tuner_app.registration import register_layers
 
 if TYPE_CHECKING:
     from tuner_app.data import Dataset, load_dataset
+    from tuner_app.errors import RefitFailedWarning
     from tuner_app.hypermodels import DenseHyperModel
     from tuner_app.tuner import GridSearchCV
 
 __version__ = "0.1.0"
-__all__ = ["Dataset", "DenseHyperModel", "GridSearchCV", "__version__", "load_dataset"]
+__all__ = ["Dataset", "DenseHyperModel", "GridSearchCV", "RefitFailedWarning", "__version__", "load_dataset"]
 
 _HOMES = {
     "Dataset": "tuner_app.data",
     "DenseHyperModel": "tuner_app.hypermodels",
     "GridSearchCV": "tuner_app.tuner",
+    "RefitFailedWarning": "tuner_app.errors",
     "load_dataset": "tuner_app.data",
 }
 _NEED_TENSORFLOW = ("DenseHyperModel", "GridSearchCV")

@@ -7,6 +7,7 @@
     └── SearchError (RuntimeError)   every candidate failed
 
     SearchInterrupted (KeyboardInterrupt)   Ctrl-C or SIGTERM: what is done is kept
+    RefitFailedWarning (UserWarning)        the search is whole, but for the model of its best candidate
 
 Every message says in one line what must hold, what came, and what to do. What came may be as long as it likes: it is
 shortened here, for all messages.
@@ -59,6 +60,10 @@ class SearchInterrupted(KeyboardInterrupt):
     def __init__(self, message: str, signal_number: int = 2) -> None:
         super().__init__(message)
         self.signal_number = signal_number
+
+
+class RefitFailedWarning(UserWarning):
+    """The best candidate could not be trained on all rows: scores and table are there, a model is not."""
 
 
 def readable(message: str) -> str:

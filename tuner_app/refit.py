@@ -17,6 +17,7 @@ import keras
 import numpy as np
 
 from tuner_app import predictor, rebuilding, targets
+from tuner_app.compiled_fit import first_line
 from tuner_app.errors import ProjectError, SearchError, TunerAppError
 from tuner_app.executors import Batch, Outcome, ThreadExecutor
 from tuner_app.folds import FoldTask, arrays_in
@@ -118,6 +119,16 @@ def refit_best(search: Search, candidate: Candidate) -> tuple[keras.Model, float
     manifest = dataclasses.replace(manifest, refit_seconds=seconds)
     rebuilding.keep_model(tuner.project, model, manifest, tuner.build_apart, tuner.oracle.get_space(), search.data.x)
     return model, seconds
+
+
+def refit_failure(error: Exception) -> str:
+    """What to say of a refit that failed: one line of what is missing and why."""
+    cause = error.__cause__ if isinstance(error, SearchError) and error.__cause__ is not None else error
+    reason = str(cause) if isinstance(cause, TunerAppError) else f"{type(cause).__name__}: {first_line(cause)}."
+    return (
+        f"The refit of the best candidate on all rows failed, so there is no model to predict with: {reason} "
+        "Scores and table are there; call search() again to try the refit again."
+    )
 
 
 def _kept(search: Search, manifest: predictor.Manifest) -> tuple[keras.Model, float] | None:

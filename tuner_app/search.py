@@ -43,14 +43,14 @@ from tuner_app import (
     targets,
     trials,
 )
-from tuner_app.errors import ProjectError, SearchError, SearchInterrupted
+from tuner_app.errors import ProjectError, RefitFailedWarning, SearchError, SearchInterrupted
 from tuner_app.executors import Batch, Executor, Outcome, ThreadExecutor
 from tuner_app.folds import FoldTask
 from tuner_app.interrupts import StopRequest
 from tuner_app.observers import SearchObserver, SearchPlan
 from tuner_app.oracle import grid_size, space_values
 from tuner_app.project import sealed, write_json
-from tuner_app.refit import REFIT_FOLD, Refit, refit_best
+from tuner_app.refit import REFIT_FOLD, Refit, refit_best, refit_failure
 from tuner_app.refit_plan import refit_plan
 from tuner_app.results import Candidate, FoldResult
 from tuner_app.results_file import ResultsFile
@@ -161,6 +161,8 @@ class Search:
                 self.executor.close()
         tuner.oracle.save()
         tuner.on_search_end()
+        if tuner.refit_failure is not None:  # Last, since Python can be told to make an error of it.
+            warnings.warn(tuner.refit_failure, RefitFailedWarning, stacklevel=3)
 
     # The loop --------------------------------------------------------------------------------------------------------
 
@@ -552,8 +554,18 @@ class Search:
         if tuner.fold_fitter is None:
             tuner.refit_candidate = lambda candidate: self.refit(candidate)[0]
             if tuner.refit:
-                tuner.best_model_, tuner.refit_time_ = refit_best(self, candidates[tuner.best_index_])
+                self._refit_best(candidates[tuner.best_index_])
         self._tell("search_ended", candidates, table=tuner.cv_results_, interrupted=False)
+
+    def _refit_best(self, candidate: Candidate) -> None:
+        """The best candidate's model. A refit that fails costs that model, not the search that is paid for."""
+        tuner = self.tuner
+        tuner._best_model = tuner.refit_failure = None
+        try:
+            tuner.best_model_, tuner.refit_time_ = refit_best(self, candidate)
+        except Exception as error:
+            tuner.refit_failure = refit_failure(error)
+            logger.info("The refit failed.", exc_info=error)
 
     def _table(self, candidates: Sequence[Candidate]) -> dict[str, Any]:
         tuner = self.tuner

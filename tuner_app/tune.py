@@ -10,11 +10,12 @@ import argparse
 import pathlib
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from tuner_app import console
-from tuner_app.errors import DataError, InputError
+from tuner_app.errors import DataError, InputError, ProjectError, RefitFailedWarning
 
 DESCRIPTION = (
     "Tune the nodes and the learning rate of a neural network with one hidden layer by cross-validated grid search."
@@ -150,7 +151,9 @@ def search(dataset: Any, arguments: argparse.Namespace) -> Any:
         overwrite=arguments.overwrite,
         verbose=0 if arguments.quiet else 2 if arguments.verbose else 1,
     )
-    tuner.search(dataset, epochs=arguments.epochs, batch_size=arguments.batch_size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RefitFailedWarning)  # `finish` makes an error of it.
+        tuner.search(dataset, epochs=arguments.epochs, batch_size=arguments.batch_size)
     return tuner
 
 
@@ -162,12 +165,22 @@ def finish(dataset: Any, tuner: Any, *, directory: str, quiet: bool) -> None:
         tuner: The tuner after its search.
         directory: The folder of all projects as the user wrote it, for what is printed.
         quiet: Whether nothing is printed.
+
+    Raises:
+        ProjectError: The refit failed, so there is no model; the report is written all the same.
     """
     from tuner_app.pictures import confused_pictures, keep_pictures
     from tuner_app.predictor import Predictor, change_manifest, load_manifest
     from tuner_app.project import Project
     from tuner_app.report import write_report
 
+    folder = pathlib.Path(directory)
+    written = Project(folder, tuner.project.name)
+    if tuner.refit_failure is not None:
+        write_report(tuner.project)
+        if not quiet:
+            print(f"Report: {written.report_file}")
+        raise ProjectError(tuner.refit_failure)
     predictor = Predictor(tuner.best_model_, load_manifest(tuner.project))
     if dataset.x_test is not None and predictor.manifest.test_score is None:
         right = predictor.predict(dataset.x_test) == dataset.classes[dataset.y_test]
@@ -176,8 +189,6 @@ def finish(dataset: Any, tuner: Any, *, directory: str, quiet: bool) -> None:
     write_report(tuner.project)
     if quiet:
         return
-    folder = pathlib.Path(directory)
-    written = Project(folder, tuner.project.name)
     print(f"Model: {written.model_file}\nReport: {written.report_file}")
     chosen = "" if folder == pathlib.Path("logs") else f" --directory {folder}"
     if dataset.x_test is not None:

@@ -217,6 +217,7 @@ class GridSearchCV(keras_tuner.GridSearch):
             InputError: The data or an option cannot work.
             ProjectError: The project belongs to another search, or is in use.
             SearchError: Every fit failed.
+            RefitFailedWarning: A warning: every fit is done, but there is no model of the best candidate.
             SearchInterrupted: Ctrl-C or SIGTERM; what is finished is kept.
         """
         verbose = fit_options.pop("verbose", self.verbose)
@@ -280,6 +281,8 @@ class GridSearchCV(keras_tuner.GridSearch):
     @property
     def best_model_(self) -> keras.Model:
         """The best candidate, trained on all rows; from `build` and the weights where this process did not train it."""
+        if self.refit_failure is not None:
+            raise ProjectError(self.refit_failure)
         if self._best_model is None:
             if not self.project.manifest_file.exists():
                 raise ProjectError("There is no refit model yet. Call search() with refit=True first.")
@@ -337,6 +340,7 @@ class GridSearchCV(keras_tuner.GridSearch):
     # What Keras Tuner calls ------------------------------------------------------------------------------------------
 
     _best_model: keras.Model | None = None
+    refit_failure: str | None = None
     _answering: predictor.Predictor | None = None
     refit_candidate: Callable[[Candidate], keras.Model] | None = None
     cv_results_: dict[str, Any]
