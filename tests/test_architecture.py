@@ -22,7 +22,7 @@ LAYERS = (
     {"results", "folds", "description", "targets", "features", "fold_extras"},
     {"journal", "kept_folds", "schedule", "executors", "observers", "programs", "inputs", "refit_plan", "fingerprint"},
     {"results_file", "oracle", "compiled_fit", "predictor", "figures", "stages", "refit_callbacks", "model_file"},
-    {"training", "progress", "pictures", "trials"},
+    {"training", "progress", "pictures", "trials", "advice"},
     {"tensorboard_logs", "refit", "probe", "rebuilding", "fitted"},
     {"search"},
     {"tuner", "report"},
@@ -31,6 +31,7 @@ LAYERS = (
 WITHOUT_TENSORFLOW = [
     *("errors", "project", "results", "journal", "observers", "folds", "schedule", "executors", "data", "results_file"),
     "metric_values",
+    "advice",
     *(
         "description",
         "registration",

@@ -26,6 +26,8 @@ from tuner_app.journal import SearchRecord
 from tuner_app.results import Candidate, FoldResult, ScoreRule, cv_results
 
 ABSENT = "not used"
+MOST_VALUES = 10_000
+"""A whole number with more values between its limits is not listed."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]+")
 
 
@@ -208,12 +210,17 @@ class Effect:
         values: Its values, in the order of the plot.
         spreads: The scores at each value.
         best_value: The value of the best candidate.
+        settings: How many settings of the other hyperparameters have a score at some value.
+        complete_settings: How many have one at each value (that has any): the averages are over these alone, so that
+            each value is judged by the same others; where there is none, over all.
     """
 
     name: str
     values: tuple[Any, ...]
     spreads: tuple[Spread, ...]
     best_value: Any
+    settings: int = 0
+    complete_settings: int = 0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -495,6 +502,9 @@ def significance(ranked: Ranking) -> Significance | None:
 def edge_warnings(ranked: Ranking) -> tuple[EdgeWarning, ...]:
     """The ordered hyperparameters at whose edge the best candidate lies, with the grid to try next.
 
+    A search that goes on may still move its best: an edge counts only once every value of the hyperparameter has been
+    tried beside the best candidate's other values.
+
     Natural limits are no edges: zero where no value is negative, one where all are whole and positive.
     """
     best, doubt = ranked.best, significance(ranked)
@@ -505,6 +515,8 @@ def edge_warnings(ranked: Ranking) -> tuple[EdgeWarning, ...]:
         grid = tuple(value for value in ranked.space[name] if _is_number(value))
         value = best.values.get(name)
         if len(grid) < 2 or not _is_number(value) or value not in (grid[0], grid[-1]):
+            continue
+        if not _is_row_complete(ranked, best, name):
             continue
         following = next_grid(grid, up=value == grid[-1])
         if following:
@@ -672,9 +684,22 @@ def listed_values(entry: Any) -> list[Any] | None:
     """
     if isinstance(entry, Mapping):
         config = entry.get("config")
-        entry = config.get("values") if isinstance(config, Mapping) else None
+        entry = _values_of_config(entry.get("class_name"), config) if isinstance(config, Mapping) else None
     scalars = isinstance(entry, list) and all(isinstance(value, str | int | float | None) for value in entry)
     return list(entry) if scalars else None
+
+
+def _values_of_config(kind: Any, config: Mapping[str, Any]) -> Any:
+    """The values of Keras Tuner's `Choice`, `Boolean`, `Fixed`, and `Int` in even steps."""
+    if kind == "Boolean":
+        return [False, True]
+    if kind == "Fixed":
+        return [config.get("value")]
+    low, high, step = (config.get(name) for name in ("min_value", "max_value", "step"))
+    if kind == "Int" and isinstance(low, int) and isinstance(high, int) and isinstance(step or 1, int):
+        is_even = config.get("sampling", "linear") in (None, "linear") and high - low < MOST_VALUES
+        return [*range(low, high + 1, step or 1)] if is_even else None
+    return config.get("values")
 
 
 def value_text(value: Any) -> str:
@@ -759,11 +784,23 @@ def _unevenness(places: npt.NDArray[Any]) -> float:
     return float(np.std(steps) / np.mean(steps))
 
 
+def _is_row_complete(ranked: Ranking, best: RankedCandidate, name: str) -> bool:
+    """Whether each value has a finished candidate with the best one's other values, as far as it has these."""
+    others = {other: value for other, value in best.values.items() if other != name}
+    row = [one for one in ranked.rows if all(one.values.get(other, value) == value for other, value in others.items())]
+    tried = {one.values.get(name, ABSENT) for one in row}
+    return all(value in tried for value in ranked.space[name] if value != ABSENT)
+
+
 def _effect(ranked: Ranking, name: str) -> Effect:
-    shared = _by_values(ranked, (name,))
-    spreads = tuple(_spread(shared.get((value,), ())) for value in ranked.space[name])
+    others = [other for other in ranked.varying if other != name]
+    groups = [{row.values.get(name, ABSENT): row for row in rows} for rows in _by_values(ranked, others).values()]
+    present = {value for group in groups for value in group}
+    complete = [group for group in groups if group.keys() == present]
+    rows_of = {value: [group[value] for group in complete or groups if value in group] for value in present}
+    spreads = tuple(_spread(rows_of.get(value, ())) for value in ranked.space[name])
     best = ranked.best.values.get(name, ABSENT) if ranked.best else None
-    return Effect(name, ranked.space[name], spreads, best)
+    return Effect(name, ranked.space[name], spreads, best, len(groups), len(complete))
 
 
 def _values_of(row: RankedCandidate, names: Sequence[str]) -> tuple[Any, ...]:

@@ -184,6 +184,19 @@ class Project:
                 with contextlib.suppress(OSError):
                     path.unlink()
 
+    def is_in_use(self) -> bool:
+        """Whether a search is at work here now, in this process or another."""
+        if not self.lock_file.exists():
+            return False
+        lock = filelock.FileLock(self.lock_file)
+        try:
+            with lock.acquire(blocking=False):
+                return False
+        except filelock.Timeout:
+            return True
+        except OSError:  # who may not write here cannot ask
+            return False
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the project's lock; the operating system frees it when its owner ends, however that happens.

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from tuner_app import figures
+    from tuner_app.advice import Standing
     from tuner_app.figures import ConfusedPicture
     from tuner_app.journal import SearchRecord
 
@@ -144,6 +145,8 @@ class _Findings:
     manifest: dict[str, Any]
     manifest_problem: str | None
     pictures: tuple[ConfusedPicture, ...]
+    standing: Standing
+    options: bool
 
     @functools.cached_property
     def decimals(self) -> int:
@@ -164,7 +167,7 @@ class _Findings:
 
 
 def _gather(record: SearchRecord, pictures: Sequence[ConfusedPicture] | None) -> _Findings:
-    from tuner_app import figures
+    from tuner_app import advice, figures
     from tuner_app.pictures import kept_pictures
 
     if not record.finished:
@@ -181,7 +184,8 @@ def _gather(record: SearchRecord, pictures: Sequence[ConfusedPicture] | None) ->
         pictures = kept_pictures(record.project) if manifest else ()
     time = figures.time_spent(record, ranked)
     edges = figures.edge_warnings(ranked)
-    return _Findings(record, ranked, best, doubt, edges, time, manifest, problem, tuple(pictures))
+    standing, options = advice.Standing.of(record), advice.speaks_options(record)
+    return _Findings(record, ranked, best, doubt, edges, time, manifest, problem, tuple(pictures), standing, options)
 
 
 def _all_failed(record: SearchRecord) -> str:
@@ -220,6 +224,7 @@ def _page(found: _Findings) -> str:
     links = "".join(f'<li><a href="#{s.key}">{_text(s.title)}</a></li>' for s in sections)
     bodies = "\n".join(section.html for section in sections)
     name, score = _text(found.record.project.name), found.number(found.best.mean)
+    so_far = "" if found.standing.is_whole else " so far"
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -227,7 +232,7 @@ def _page(found: _Findings) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<title>{name}: {_text(found.ranked.measure.name)} {score}</title>
+<title>{name}: {_text(found.ranked.measure.name)} {score}{so_far}</title>
 <style>{_STYLE}</style>
 </head>
 <body>
@@ -275,7 +280,8 @@ def _headline(found: _Findings) -> str:
 
     tie = " (tied)" if found.best.tied else ""
     score = f"{found.ranked.measure.name} {found.number(found.best.mean)}"
-    return f"Best{tie}: {values_text(found.best.values)}, with a mean {score}"
+    so_far = "" if found.standing.is_whole else f" so far ({found.standing.share})"
+    return f"Best{so_far}{tie}: {values_text(found.best.values)}, with a mean {score}"
 
 
 def _tiles(found: _Findings) -> str:
@@ -314,7 +320,7 @@ def _test_tile(found: _Findings) -> Iterator[str]:
 
 
 def _trust(found: _Findings) -> str:
-    checks = (_edge_notes, _failure_notes, _unfinished_notes, _close_notes, _model_notes)
+    checks = (_unfinished_notes, _edge_notes, _failure_notes, _close_notes, _model_notes)
     return f"<ul class='notes'>{''.join(note for check in checks for note in check(found))}</ul>"
 
 
@@ -323,28 +329,33 @@ def _note(kind: str, label: str, body: str) -> str:
 
 
 def _edge_notes(found: _Findings) -> Iterator[str]:
+    from tuner_app.advice import next_values
+
     for edge in found.edges:
-        yield _note("warning", "Edge of the grid.", _edge_words(edge))
+        yield _note("warning", "Edge of the grid.", _edge_words(edge, options=found.options))
     if len(found.edges) > 1:
-        together = " ".join(edge.command_line for edge in found.edges)
+        together = next_values(found.edges, options=found.options)
         yield _note("warning", "Beyond all these edges at once:", f"<code>{_text(together)}</code>")
-    if not found.edges and found.ranked.varying:
+    if not found.edges and found.ranked.varying and found.standing.is_whole:
         yield _note(
             "good", "Inside the grid.", "No hyperparameter's best value is at an end that could be moved further."
         )
 
 
-def _edge_words(edge: figures.EdgeWarning) -> str:
+def _edge_words(edge: figures.EdgeWarning, *, options: bool) -> str:
+    from tuner_app.advice import next_values
     from tuner_app.figures import value_text
 
     tried = ", ".join(value_text(value) for value in edge.grid)
     doubt = (
         " Values away from it come within one standard error, so little may be gained." if edge.inside_is_close else ""
     )
+    following, in_python = (next_values([edge], options=wanted) for wanted in (options, False))
+    python = f", or in Python <code>{_text(in_python)}</code>" if options else ""
     return (
         f"The best {_text(edge.name)}, {value_text(edge.value)}, is the {edge.side} that was tried ({tried}). "
         f"A better one may lie beyond.{doubt} Try next, under a new project name: "
-        f"<code>{_text(edge.command_line)}</code>, or in Python <code>{_text(edge.name)} = {edge.python}</code>."
+        f"<code>{_text(following)}</code>{python}."
     )
 
 
@@ -367,16 +378,10 @@ def _error_details(error: str, count: int) -> str:
 
 
 def _unfinished_notes(found: _Findings) -> Iterator[str]:
-    from tuner_app.figures import candidates_expected
+    from tuner_app.advice import unfinished_words
 
-    finished, expected = len(found.record.finished), candidates_expected(found.record)
-    partial = len(found.record.candidates) - finished
-    if not partial and (expected is None or expected <= finished):
-        return
-    done = f"{finished:,} of {expected:,}" if expected is not None else f"{finished:,}"
-    begun = f", {partial:,} begun" if partial else ""
-    said = f"The search was stopped or still runs: {done} candidates are finished{begun}."
-    yield _note("warning", "Unfinished.", f"{said} Run the same command again to continue; what is finished is kept.")
+    if not found.standing.is_whole:
+        yield _note("warning", "Unfinished.", unfinished_words(found.standing, options=found.options))
 
 
 def _close_notes(found: _Findings) -> Iterator[str]:
@@ -573,6 +578,7 @@ def _shade(ranked: figures.Ranking, mean: float) -> Any:
 
 def _effects(found: _Findings) -> _Plot:
     from tuner_app import figures
+    from tuner_app.advice import imbalance_words
 
     effects = figures.effects(found.ranked)
     rows = [
@@ -587,7 +593,7 @@ def _effects(found: _Findings) -> _Plot:
     ]
     others = ", averaged over the other hyperparameters" if len(effects) > 1 else ""
     caption = f"Mean {found.ranked.measure.label} at each value{others}. Bars: from the lowest to the highest fold. "
-    caption += "Diamond: the value of the best candidate."
+    caption += f"Diamond: the value of the best candidate. {imbalance_words(effects)}".rstrip()
     best = ", ".join(f"{effect.name} {figures.value_text(_best_value(found, effect))}" for effect in effects)
     head = ["Hyperparameter", "Value", "Mean", "Standard deviation", "Lowest fold", "Highest fold", "Candidates"]
     title, alternative = "Effect of each hyperparameter", f"Highest place by the mean: {best}."
@@ -844,7 +850,7 @@ def _draw_price(found: _Findings, rows: Sequence[figures.CandidateTime]) -> _Dra
         tooltips[f"price-{i}"] = f"{values_text(row.candidate.values)}: {found.number(y)} in {_duration(x)} a fit"
     axes.set_xlabel("seconds per fit")
     axes.set_ylabel(_short(found.ranked.measure.name, 30))
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, 1.05 * max(row.seconds_per_fit for row in rows) or 1.0)  # room for the whole of the last dot
     if found.ranked.measure.lower_is_better:
         axes.invert_yaxis()
     axes.locator_params(nbins=6)
