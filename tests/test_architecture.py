@@ -17,7 +17,17 @@ import tuner_app
 PACKAGE = Path(tuner_app.__file__).parent
 # From the bottom to the top; a module imports only from layers below its own, or from its own.
 LAYERS = (
-    {"layers", "registration", "callback_paths", "errors", "versions", "interrupts", "runtime", "devices"},
+    {
+        "layers",
+        "registration",
+        "callback_paths",
+        "global_random",
+        "errors",
+        "versions",
+        "interrupts",
+        "runtime",
+        "devices",
+    },
     {"console", "copies", "fit_checks", "recompile", "project", "data", "hypermodels", "metric_values"},
     {"results", "folds", "description", "targets", "features", "fold_extras"},
     {"journal", "kept_folds", "schedule", "executors", "observers", "programs", "inputs", "refit_plan", "fingerprint"},

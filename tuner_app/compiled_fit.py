@@ -402,6 +402,7 @@ class _CompiledFit:
             # Whatever is wrong: Keras's own fit either can do it or says it in Keras's words.
             raise NotCompilableError(f"tracing its epoch failed ({first_line(error)})") from error
         if self.program.refusal is None:
+            self._tell_of_draws()
             with self.context.compiling():
                 self._run_without_steps()
         if self.program.refusal is not None:
@@ -452,6 +453,16 @@ class _CompiledFit:
             self.program = self.context.cache.own_program(**self.context.program_options or {})
             self.functions = self._functions()
             self.bound = {name: function.bind(self.model, self.scratch) for name, function in self.functions.items()}
+
+    def _tell_of_draws(self) -> None:
+        draws = sorted({name for function in self.functions.values() for name in function.draws})
+        if draws and self.context.cache.is_news("draws", *draws):
+            logger.warning(
+                "%s draws random numbers by TensorFlow's %s, which no seed of a fit reaches: two equal searches "
+                "differ. Use keras.random with a keras.random.SeedGenerator(seed) instead.",
+                self.model.name,
+                ", ".join(draws),
+            )
 
     def _functions(self) -> dict[str, programs.Function]:
         program, model = self.program, self.model

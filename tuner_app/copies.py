@@ -7,11 +7,9 @@ that collects something tells so, since nobody will look into it. When a fit cop
 from __future__ import annotations
 
 import collections
-import contextlib
 import copy
 import dataclasses
 import functools
-import random
 import threading
 import types
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +20,7 @@ import numpy as np
 import tensorflow as tf
 from keras_tuner import errors as kt_errors
 
+from tuner_app import global_random
 from tuner_app.errors import InputError
 
 # Data and what belongs to the whole process; a copy of data would cost its memory once per fit.
@@ -72,7 +71,7 @@ def copy_hypermodel(hypermodel: Any) -> Any:
     Args:
         hypermodel: A `keras_tuner.HyperModel`. Plain functions, as everywhere in Python, are not copied.
     """
-    with _same_random_numbers():
+    with global_random.kept():
         return copy.deepcopy(hypermodel, {id(shared): shared for shared in _shared_by(hypermodel)})
 
 
@@ -170,13 +169,3 @@ def _parts(value: Any) -> Sequence[Any]:
     if isinstance(value, functools.partial):
         return [value.func, *value.args, *value.keywords.values()]
     return list(getattr(value, "__dict__", {}).values())
-
-
-@contextlib.contextmanager
-def _same_random_numbers() -> Iterator[None]:
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    try:
-        yield
-    finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)

@@ -22,7 +22,7 @@ import threading
 import types
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -95,7 +95,9 @@ class Function:
         self._in_one_thread = not xla
         with _in_one_thread() if self._in_one_thread else contextlib.nullcontext():
             self._concrete = function.get_concrete_function(*arguments)
-        if self._in_one_thread and not _is_plain_loop(self._concrete.graph):
+        nodes = _nodes_of(self._concrete.graph)
+        self.draws = sorted({node.op for node in nodes if "seed" in node.attr and "seed2" in node.attr})
+        if self._in_one_thread and not _is_plain_loop(nodes):
             self._in_one_thread = False
             self._concrete = tf.function(function.python_function, autograph=False).get_concrete_function(*arguments)
         self._slots = _slots(model, self._concrete)
@@ -145,10 +147,14 @@ def _in_one_thread() -> Any:
     return tf_context.function_executor_type("SINGLE_THREADED_EXECUTOR")
 
 
-def _is_plain_loop(graph: Any) -> bool:
-    """Whether a graph calls no function but a program's loop: a condition in it would wait for a second thread."""
+def _nodes_of(graph: Any) -> list[Any]:
+    """All operations of a graph, those of the functions that it calls included."""
     definition = graph.as_graph_def()
-    nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
+    return [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
+
+
+def _is_plain_loop(nodes: Sequence[Any]) -> bool:
+    """Whether a graph calls no function but a program's loop: a condition in it would wait for a second thread."""
     callers = [node.op for node in nodes if any(value.HasField("func") for value in node.attr.values())]
     return len(callers) <= 1 and set(callers) <= {"While", "StatelessWhile"}
 

@@ -515,6 +515,7 @@ class Search:
             build=tuner._build,
             using=tuner._using,
             own_copies=tuner._own_copies,
+            alone=tuner.n_jobs == 1,
             space=tuner.oracle.get_space,
             x=x,
             y=y,

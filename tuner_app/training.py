@@ -28,7 +28,7 @@ from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
 from keras_tuner import errors as kt_errors
 
-from tuner_app import compiled_fit, copies, fit_checks, metric_values, programs
+from tuner_app import compiled_fit, copies, fit_checks, global_random, metric_values, programs
 from tuner_app.callback_paths import OwnPaths
 from tuner_app.errors import DataError, InputError, ProjectError
 from tuner_app.folds import FoldTask, Rows, arrays_in, fit_seed
@@ -55,6 +55,7 @@ class FoldFitter:
         build: Builds a model from hyperparameters (Keras Tuner's overrides of compile arguments included).
         using: While it is entered, `build` and the tuner's hooks in this thread use the hypermodel that it was given.
         own_copies: Whether each fit works on its own copy of the hypermodel.
+        alone: Whether fits run one after another, so that the process's random numbers can be seeded for each.
         space: A copy of the search space, on which a candidate's values are set.
         x, y, sample_weight: The whole training part.
         fit_options: What the user gave `search` beyond the data.
@@ -86,6 +87,7 @@ class FoldFitter:
     check: Callable[[], None]
     using: Callable[[Any], AbstractContextManager[None]] = contextlib.nullcontext
     own_copies: bool = True
+    alone: bool = False
     callbacks: Callable[[FoldTask], Sequence[Any]] = lambda task: ()
     retries: int = 0
     planned_fits: int = 1
@@ -317,8 +319,30 @@ class _Fit:
         elif has_own_fit(fitter.hypermodel):
             # Keras Tuner's documented forms of fit read it. What they make of it is used for nothing in a refit.
             options["validation_data"] = train
-        with fitter.using(self.hypermodel):
+        with fitter.using(self.hypermodel), self._global_random_numbers():
             return self.hypermodel.fit(self.hyperparameters, self.model, *train[:2], **options)
+
+    @contextmanager
+    def _global_random_numbers(self) -> Iterator[None]:
+        """Seed the process's random numbers where no other fit uses them; say where a fit draws them."""
+        if self.fitter.alone:
+            with global_random.kept():
+                before = global_random.seed_for_fit(self._seed)
+                yield
+                self._tell_of_draws(global_random.drawn_since(before))
+            return
+        with programs.build_lock:  # Builds seed them, and put them back.
+            before = global_random.state()
+        yield
+        if programs.build_lock.acquire(blocking=False):  # Else the next fit's end will do.
+            try:
+                self._tell_of_draws(global_random.drawn_since(before))
+            finally:
+                programs.build_lock.release()
+
+    def _tell_of_draws(self, names: list[str]) -> None:
+        if names:
+            self._tell_once("random numbers", global_random.told(names))
 
     def tell_what_copies_collected(self) -> None:
         """One line per search for each class whose copies have collected what nobody will find."""
@@ -396,14 +420,9 @@ def build_seeded(
         hyperparameters: The values.
         seed: Decides the initial weights.
     """
-    with programs.build_lock:
-        python_state, numpy_state = random.getstate(), np.random.get_state()
-        try:
-            _seed_everything(seed)
-            return build(hyperparameters)
-        finally:
-            random.setstate(python_state)
-            np.random.set_state(numpy_state)
+    with programs.build_lock, global_random.kept():
+        _seed_everything(seed)
+        return build(hyperparameters)
 
 
 def _save_whole(model: keras.Model, path: pathlib.Path) -> None:

@@ -64,7 +64,9 @@ class GridSearchCV(keras_tuner.GridSearch):
             each in its direction, decides). Optional when `HyperModel.fit` returns a number to minimise.
         cv: The number of folds as in scikit-learn (`StratifiedKFold` for a classification, else `KFold`; neither
             shuffles), any scikit-learn splitter, or an iterable of index pairs. Defaults to 3.
-        n_jobs: How many fits run side by side; None or -1 is the number of cores. Never changes a result.
+        n_jobs: How many fits run side by side; None or -1 is the number of cores. Never changes a result, but for
+            fits that draw from the global random numbers of NumPy, Python or TensorFlow: use `keras.random`, or
+            `numpy.random.default_rng(seed)`.
         refit: Whether to train the best candidate on all rows at the end; or the objective by which it is the best
             one, where there are several (`get_best_hyperparameters` goes by their sum); or a function of `cv_results_`
             that returns the index of the candidate to take. Defaults to True.
