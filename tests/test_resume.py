@@ -182,6 +182,12 @@ class TestMoreThanWasAskedFor:
         with pytest.raises(ProjectError, match="return_train_score=True asks"):
             make_tuner(return_train_score=True).search(*data)
 
+    def test_a_new_tuner_without_a_search_tells_it_too(self, make_tuner: Make, data: Data) -> None:
+        self.first(make_tuner, data)
+        with pytest.raises(ProjectError, match=r"return_train_score=True asks .* 9 of the 9 finished folds"):
+            _ = make_tuner(return_train_score=True).cv_results_
+        assert make_tuner().best_params_ == {"a": 3}
+
     def test_train_scores_that_are_there_are_shown(self, make_tuner: Make, data: Data) -> None:
         make_tuner().search(*data)
         tuner = make_tuner(return_train_score=True)

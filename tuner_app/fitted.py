@@ -9,7 +9,7 @@ from __future__ import annotations
 import numbers
 from typing import TYPE_CHECKING, Any
 
-from tuner_app import results, targets
+from tuner_app import fold_extras, results, targets
 from tuner_app.data import label_array
 from tuner_app.errors import InputError, ProjectError, SearchError
 from tuner_app.journal import SearchRecord, load_search
@@ -48,12 +48,18 @@ def read_back(tuner: GridSearchCV) -> None:
 
     Raises:
         AttributeError: There was no search yet, or no candidate of it is whole or has a score.
-        ProjectError: The project is damaged, or scores by another rule than this tuner.
+        ProjectError: The project is damaged, scores by another rule than this tuner, or lacks what its table shows.
     """
     if not tuner.project.exists():
         raise AttributeError(f"There are no results in {tuner.project.path} yet. Call search() first.")
     record = load_search(tuner.project)
     _check_rule(tuner, record)
+    fold_extras.check_extras(
+        tuner.project,
+        record.description,
+        [fold for candidate in record.finished for fold in candidate.folds],
+        {"return_train_score": tuner.return_train_score, "keep_fold_models": False},
+    )
     tuner.n_splits_, tuner.classes_ = record.n_splits, _classes(record)
     tuner.fold_results = {candidate.trial_id: list(candidate.folds) for candidate in record.finished}
     if tuner.project.manifest_file.exists():
