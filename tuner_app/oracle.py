@@ -8,67 +8,25 @@ does otherwise; the files on disk and the public methods stay Keras Tuner's.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import logging
 import operator
 import os
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 
+from tuner_app.grid import Grid, Program, Proposal, without_late_defaults
+from tuner_app.hyperparameters import RecordedHyperParameters, recorded
 from tuner_app.project import set_aside, write_whole
 
 logger = logging.getLogger(__name__)
-
-Values = dict[str, Any]
-
-
-def grid(space: Sequence[Any]) -> Iterator[Values]:
-    """All candidates of a search space, the default of each hyperparameter first, the last one varying fastest.
-
-    Args:
-        space: Keras Tuner's `HyperParameter`s; those under conditions appear only where their conditions hold.
-
-    Yields:
-        The active hyperparameters' values, by name.
-    """
-    choices = [_default_first(hp) for hp in space]
-
-    def expand(position: int, values: Values) -> Iterator[Values]:
-        if position == len(space):
-            yield dict(values)
-            return
-        hp = space[position]
-        if hp.name in values or not all(condition.is_active(values) for condition in hp.conditions):
-            yield from expand(position + 1, values)
-            return
-        for value in choices[position]:
-            values[hp.name] = value
-            yield from expand(position + 1, values)
-        del values[hp.name]
-
-    return expand(0, {})
-
-
-def grid_size(space: Sequence[Any]) -> int:
-    """The number of candidates of a search space."""
-    if not any(hp.conditions for hp in space):
-        return int(np.prod([len(_default_first(hp)) for hp in space], dtype=object)) if space else 1
-    return sum(1 for _ in grid(space))
-
-
-def space_values(space: Sequence[Any]) -> dict[str, list[Any]]:
-    """Each hyperparameter's values, in the order of the space."""
-    values: dict[str, list[Any]] = {}
-    for hp in space:
-        known = values.setdefault(hp.name, [])
-        known += [value for value in hp.values if value not in known]
-    return values
 
 
 class GridOracle(keras_tuner.oracles.GridSearchOracle):
@@ -87,42 +45,62 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
         super().__init__(**options)
         if options.get("seed") is not None:  # Keras Tuner takes 0 for no seed.
             self.seed = self._seed_state = options["seed"]
-        self._unseen: Iterator[Values] | None = None
-        self._space_size = 0
-        self._covered: set[str] = set()
+        self.hyperparameters = recorded(self.hyperparameters)
+        self.program: Program = RecordedHyperParameters.ask_all
+        self._grid: Grid | None = None
+        self._declared: list[Any] | None = None
+        self._proposals: dict[str, Proposal] = {}
+        self._adopted: dict[str, str] = {}
+        self._asked_by_fits: dict[str, Sequence[str] | None] = {}
+        self._unsettled: list[str] = []
         self._next_id = 0
         self._given_to: dict[str, str] = {}
         self._encoded_space: list[Any] = []
         self._space_text = "[]"
 
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
-        """The next candidate that was not handed out yet.
+    @property
+    def grid(self) -> Grid:
+        """The candidates in their order."""
+        if self._grid is None:
+            self._grid = Grid(self.declared, self.program, is_tuned=self._is_tuned, admit=self.update_space)
+        return self._grid
 
-        Keras Tuner waits for the predecessor to end. Here a hyperparameter that appears only later starts the
-        grid anew, past what was tried; a trial that began without it counts as tried at its default value.
-        """
-        space = self.hyperparameters.space
-        if self._unseen is None or len(space) != self._space_size:
-            self._unseen, self._space_size = grid(space), len(space)
-            known = (_completed(space, trial.hyperparameters.values) for trial in self.trials.values())
-            self._covered = {self._compute_values_hash(values) for values in known}
-        for values in self._unseen:
-            key = self._compute_values_hash(values)
-            if key not in self._tried_so_far and key not in self._covered:
-                return {"status": TrialStatus.RUNNING, "values": values}
-        # A running trial may still declare a new hyperparameter.
-        status = TrialStatus.IDLE if self.ongoing_trials else TrialStatus.STOPPED
-        return {"status": status, "values": None}
+    @property
+    def ordering(self) -> Grid:
+        """What tells the order of the known candidates, also of a journal's before any is handed out."""
+        if self._grid is not None and self._grid.given:
+            return self._grid
+        late = self.hyperparameters.space[len(self.declared) :]
+        by_fits = {name for names in self._asked_by_fits.values() for name in names or ()}
+        return Grid([*self.declared, *sorted(late, key=lambda hp: hp.name in by_fits)], RecordedHyperParameters.ask_all)
+
+    @property
+    def declared(self) -> list[Any]:
+        """The hyperparameters that were known before the first trial."""
+        if self._declared is None:
+            self._declared = list(self.hyperparameters.space)
+        return self._declared
+
+    @property
+    def unclaimed(self) -> list[str]:
+        """The adopted trials that are no candidates (so far)."""
+        return list(self._adopted.values())
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """The values of the next candidate, as Keras Tuner asks for them; `create_trial` asks the grid itself."""
+        proposal = self.grid.next()
+        if proposal is None:
+            return {"status": self._status_without_candidate(), "values": None}
+        return {"status": TrialStatus.RUNNING, "values": proposal.values}
 
     def create_trial(self, tuner_id: str) -> Trial:
-        """A trial to run; one of status `STOPPED` or `IDLE` when there is none."""
+        """A trial to run; one of status `STOPPED` or `IDLE` when there is none.
+
+        Keras Tuner waits for the predecessor to end. Here only what a fit may still ask for is waited for.
+        """
         if tuner_id in self.ongoing_trials:
             return self.ongoing_trials[tuner_id]
-        if self._retry_queue:
-            trial = self.trials[self._retry_queue.pop(0)]
-            trial.status = TrialStatus.RUNNING
-        else:
-            trial = self._new_trial()
+        trial = self._trial_to_run()
         if trial.status == TrialStatus.RUNNING:
             self.tuner_ids.add(tuner_id)
             self.ongoing_trials[tuner_id] = trial
@@ -162,7 +140,6 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
             self.score_trial(trial)
             if np.isnan(trial.score):
                 trial.status = TrialStatus.INVALID
-        self._record_values(trial)
         self._run_times[trial.trial_id] += 1
         again = trial.status == TrialStatus.INVALID and self._run_times[trial.trial_id] <= self.max_retries_per_trial
         if again:
@@ -176,6 +153,7 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
             self.ongoing_trials.pop(tuner_id, None)
             self.tuner_ids.discard(tuner_id)
         if not again:
+            self._tell(trial)
             self._check_consecutive_failures()
 
     def reopen(self, trial_ids: Sequence[str]) -> None:
@@ -188,21 +166,32 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
             trial.metrics, trial.score, trial.status = type(trial.metrics)(), None, TrialStatus.RUNNING
         self.ongoing_trials, self._given_to = {}, {}
 
-    def adopt(self, trial_id: str, values: Mapping[str, Any], entries: Sequence[Any] = ()) -> None:
+    def adopt(
+        self,
+        trial_id: str,
+        values: Mapping[str, Any],
+        entries: Sequence[Any] = (),
+        asked_by_fits: Sequence[str] | None = None,
+    ) -> None:
         """Make a known trial from its candidate's journalled folds.
 
         Args:
             trial_id: The trial.
             values: The candidate's values.
             entries: What its fits have declared beyond the space, as `HyperParameters.get_config()["space"]` gives it.
+            asked_by_fits: The names of what only its fits have asked for; None where that is not known.
         """
+        declared = {hp.name for hp in self.declared}
         hyperparameters = self.get_space()
         if entries:
-            late: Any = keras_tuner.HyperParameters.from_config({"space": entries, "values": {}})
+            late: Any = keras_tuner.HyperParameters.from_config({"space": copy.deepcopy(list(entries)), "values": {}})
             self.update_space(late)
             hyperparameters.merge(late, overwrite=False)
         hyperparameters.values = dict(values)
         self._register(Trial(hyperparameters=hyperparameters, trial_id=trial_id, status=TrialStatus.RUNNING))
+        self._asked_by_fits[trial_id] = asked_by_fits
+        own = {name: value for name, value in values.items() if name not in (asked_by_fits or ())}
+        self._adopted.setdefault(_key(without_late_defaults(own, hyperparameters.space, declared)), trial_id)
 
     def conclude(self, trial: Trial) -> None:
         """Note that an adopted trial has ended, with the status and the metrics that it has by now."""
@@ -218,14 +207,25 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
         """
         for kept in (self.trials, self.ongoing_trials, self._given_to, self._id_to_hash, self._run_times):
             kept.clear()
+        for known in (self._proposals, self._adopted, self._asked_by_fits, self._tried_so_far, self._unsettled):
+            known.clear()
         self.start_order, self.end_order, self._retry_queue = [], [], []
-        self._tried_so_far.clear()
-        self._covered, self._unseen, self._next_id = set(), None, 0
+        self._grid, self._declared, self._next_id = None, None, 0
         if len(self.hyperparameters.space) != len(space):
             values = self.hyperparameters.values
             names = [entry["config"]["name"] for entry in space]
             kept = {name: values[name] for name in names if name in values}
-            self.hyperparameters = keras_tuner.HyperParameters.from_config({"space": space, "values": kept})
+            config = {"space": copy.deepcopy(list(space)), "values": kept}
+            self.hyperparameters = RecordedHyperParameters.from_config(config)
+
+    def drop(self, trial_ids: Collection[str]) -> None:
+        """Forget trials that are no candidates."""
+        for trial_id in trial_ids:
+            del self.trials[trial_id]
+        self._adopted = {key: trial_id for key, trial_id in self._adopted.items() if trial_id in self.trials}
+        orders: tuple[list[str], ...] = (self.start_order, self.end_order, self._retry_queue)
+        for order in orders:
+            order[:] = [trial_id for trial_id in order if trial_id in self.trials]
 
     def save(self) -> None:
         """Write the state that is not in the trials' files. A search calls it at its start and at its end.
@@ -242,6 +242,7 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
 
         Keras Tuner trusts `oracle.json` and loses the queue of candidates that way.
         """
+        declared = {hp.name for hp in self.declared}
         for path in sorted(pathlib.Path(self._project_dir).glob("trial_*/trial.json")):
             try:
                 trial = Trial.load(str(path))
@@ -252,23 +253,24 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
                 continue
             self.update_space(trial.hyperparameters)
             self._register(trial)
+            hp = trial.hyperparameters
+            self._adopted.setdefault(_key(without_late_defaults(hp.values, hp.space, declared)), trial.trial_id)
         order = sorted(self.trials, key=lambda trial_id: (len(trial_id), trial_id))
         self.start_order = order
         ended = (TrialStatus.COMPLETED, TrialStatus.FAILED)
         self.end_order = [trial_id for trial_id in order if self.trials[trial_id].status in ended]
         self._retry_queue = [trial_id for trial_id in order if self.trials[trial_id].status not in ended]
 
-    def get_space(self) -> keras_tuner.HyperParameters:
+    def get_space(self) -> RecordedHyperParameters:
         """A copy of the search space, which shares the hyperparameters: none changes after it was declared.
 
         Keras Tuner's own copy sends each through serialisation, which costs the more the more values it has.
         """
-        space: Any = keras_tuner.HyperParameters()
-        for hp in self.hyperparameters.space:
-            space._hps[hp.name].append(hp)
-            space._space.append(hp)
-        space.values = dict(self.hyperparameters.values)
-        return space
+        return RecordedHyperParameters(self.hyperparameters.space, self.hyperparameters.values)
+
+    def space_of(self, trial_id: str) -> RecordedHyperParameters:
+        """The hyperparameters that a trial's model knows when it is built, whatever others have declared since."""
+        return RecordedHyperParameters(self.trials[trial_id].hyperparameters.space)
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
         """The best trials, ties in the order of the grid, whichever ended first."""
@@ -279,16 +281,97 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
         rest = [trial for trial in order if trial.status != TrialStatus.COMPLETED]
         return (done if len(done) >= num_trials else done + rest)[:num_trials]
 
-    def _new_trial(self) -> Trial:
-        trial_id = self._unused_id()
-        exhausted = bool(self.max_trials) and len(self.trials) >= self.max_trials
-        answer = {"status": TrialStatus.STOPPED, "values": None} if exhausted else self.populate_space(trial_id)
-        hyperparameters = self.get_space()
-        hyperparameters.values = answer["values"] or {}
-        trial = Trial(hyperparameters=hyperparameters, trial_id=trial_id, status=answer["status"])
-        if trial.status == TrialStatus.RUNNING:
-            self._register(trial)
+    def _trial_to_run(self) -> Trial:
+        again = next((trial_id for trial_id in self._retry_queue if trial_id in self._proposals), None)
+        if again is not None:
+            return self._run_again(again)
+        while not self.max_trials or self.grid.given < self.max_trials:
+            proposal = self._propose()
+            if proposal is None:
+                return self._no_trial(self._status_without_candidate())
+            trial = self._trial_of(proposal)
+            if trial.trial_id in self._retry_queue:
+                return self._run_again(trial.trial_id)
+            if trial.status == TrialStatus.RUNNING:
+                return trial
+        self._settle()
+        return self._no_trial(TrialStatus.STOPPED)
+
+    def _propose(self) -> Proposal | None:
+        proposal = self.grid.next()
+        if proposal is None and self._unsettled:
+            self._settle()
+            proposal = self.grid.next()
+        return proposal
+
+    def _trial_of(self, proposal: Proposal) -> Trial:
+        """A new trial, or the one that an earlier run has left of the same candidate."""
+        space = proposal.hyperparameters.space
+        key = _key(without_late_defaults(proposal.values, space, {hp.name for hp in self.declared}))
+        known = self._adopted.pop(key, None)
+        trial_id = known or self._unused_id()
+        self._proposals[trial_id] = proposal
+        if known is not None:
+            trial = self.trials[trial_id]
+            if trial_id not in self._retry_queue:
+                self._take_over(trial)
+            return trial
+        trial = Trial(hyperparameters=proposal.hyperparameters, trial_id=trial_id, status=TrialStatus.RUNNING)
+        self._register(trial)
         return trial
+
+    def _run_again(self, trial_id: str) -> Trial:
+        trial, proposal = self.trials[trial_id], self._proposals[trial_id]
+        self._retry_queue.remove(trial_id)
+        trial.status, trial.hyperparameters = TrialStatus.RUNNING, proposal.hyperparameters
+        trial.hyperparameters.values = proposal.values
+        self._asked_by_fits.pop(trial_id, None)
+        return trial
+
+    def _take_over(self, trial: Trial) -> None:
+        """Count a trial that an earlier run has ended; version 0.1.0 did not keep what its fits asked for."""
+        if self._asked_by_fits.get(trial.trial_id) is None:
+            self._unsettled.append(trial.trial_id)
+        else:
+            self._tell(trial)
+
+    def _settle(self) -> None:
+        """Once all models are known: what no model asks for, a fit of the first version has asked for."""
+        for trial_id in self._unsettled:
+            trial, own = self.trials[trial_id], self._proposals[trial_id].values
+            values = trial.hyperparameters.values
+            late = {name: values[name] for name in values if name not in self.grid.names_of_build}
+            trial.hyperparameters.values = {**own, **late}
+            self._tell(trial)
+        self._unsettled = []
+
+    def _tell(self, trial: Trial) -> None:
+        """Tell the grid that a candidate is done, and what its fits have asked for."""
+        proposal = self._proposals.pop(trial.trial_id, None)
+        if proposal is None:
+            return
+        asked = self._asked_by_fits.pop(trial.trial_id, None)
+        values = dict(trial.hyperparameters.values)
+        names = [name for name in (values if asked is None else asked) if name in values]
+        late = [name for name in names if name not in proposal.values]
+        space = trial.hyperparameters.space if late else ()
+        active = [hp for hp in space if all(condition.is_active(values) for condition in hp.conditions)]
+        found = (next((hp for hp in active if hp.name == name), None) for name in late)
+        self.grid.tell(proposal.number, [hp for hp in found if hp is not None])
+
+    def _status_without_candidate(self) -> str:
+        """A trial that runs may still ask for a new hyperparameter."""
+        status: str = TrialStatus.STOPPED if self.grid.is_over else TrialStatus.IDLE
+        return status
+
+    def _no_trial(self, status: str) -> Trial:
+        return Trial(hyperparameters=self.get_space(), trial_id=self._unused_id(), status=status)
+
+    def _is_tuned(self, hp: Any) -> bool:
+        """Keras Tuner leaves what is not in a given space at its default, where it is told to."""
+        return self.tune_new_entries or any(
+            known.name == hp.name and known.conditions == hp.conditions for known in self.declared
+        )
 
     def _unused_id(self) -> str:
         """Keras Tuner counts the trials; after a resume one in the middle may be missing, and gets its number again."""
@@ -299,7 +382,6 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
 
     def _register(self, trial: Trial) -> None:
         """Know a trial. Its file is written when it ends: a resume finds what it needs in the journal."""
-        self._record_values(trial)
         self.trials[trial.trial_id] = trial
         self.start_order.append(trial.trial_id)
 
@@ -353,15 +435,5 @@ class GridOracle(keras_tuner.oracles.GridSearchOracle):
         return os.path.join(str(self._directory), self._project_name)
 
 
-def _completed(space: Sequence[Any], values: Mapping[str, Any]) -> Values:
-    """A candidate with the default of each active hyperparameter that it does not have yet."""
-    whole = dict(values)
-    for hp in space:
-        if hp.name not in whole and all(condition.is_active(whole) for condition in hp.conditions):
-            whole[hp.name] = hp.default
-    return whole
-
-
-def _default_first(hp: Any) -> list[Any]:
-    values = list(hp.values)
-    return [hp.default, *(value for value in values if value != hp.default)]
+def _key(values: Mapping[str, Any]) -> str:
+    return repr(sorted(values.items()))

@@ -43,13 +43,13 @@ from tuner_app import (
     targets,
     trials,
 )
-from tuner_app.errors import ProjectError, RefitFailedWarning, SearchError, SearchInterrupted
+from tuner_app.errors import ProjectError, RefitFailedWarning, SearchError, SearchInterrupted, TunerAppError
 from tuner_app.executors import Batch, Executor, Outcome, ThreadExecutor
 from tuner_app.folds import FoldTask
+from tuner_app.grid import grid_size, space_values, without_late_defaults
 from tuner_app.interrupts import StopRequest
 from tuner_app.observers import SearchObserver, SearchPlan
-from tuner_app.oracle import grid_size, space_values
-from tuner_app.project import sealed, write_json
+from tuner_app.project import sealed, set_aside, write_json
 from tuner_app.refit import REFIT_FOLD, Refit, refit_best, refit_failure
 from tuner_app.refit_plan import refit_plan
 from tuner_app.results import Candidate, FoldResult
@@ -66,6 +66,9 @@ logger = logging.getLogger(__name__)
 # Candidates that are handed out before their predecessors ended; bounds the bookkeeping of huge grids.
 _WINDOW = 256
 _POLL_SECONDS = 0.2
+# How long candidates are asked for while fits could begin: to know a candidate's hyperparameters, a model is built.
+_ASKING_SECONDS = 0.05
+_BUSY_SECONDS = 0.02
 # Two threads wake each other and are back within this time; fits that take less come in batches.
 _HAND_OVER_SECONDS = 0.0005
 _BATCH = 32
@@ -80,7 +83,6 @@ class _Done(NamedTuple):
 
     task: FoldTask
     record: FoldResult
-    hyperparameters: Any
     seconds: float
 
 
@@ -122,6 +124,7 @@ class Search:
         self.planned_fits = 0
         self.exhausted = False
         self.handed_out = False
+        self.must_wait = False
         self.trials: dict[str, Trial] = {}
         self.tasks_left: dict[str, int] = {}
         self.declared = {entry["config"]["name"] for entry in tuner.asked_space}
@@ -183,19 +186,65 @@ class Search:
                 if self.exhausted and not len(self.schedule):
                     return
                 continue
-            self._take(self.executor.wait(_POLL_SECONDS))
+            self._take(self.executor.wait(self._seconds_to_wait()))
 
     def _refill(self) -> None:
-        """Ask the oracle for candidates while it has some and few wait."""
-        self.exhausted = self.handed_out = False
-        while len(self.trials) < _WINDOW:
-            trial = self.tuner.oracle.create_trial(f"{self.tuner.tuner_id}-{self.asked_for}")
-            if trial.status != TrialStatus.RUNNING:
-                self.handed_out = True
-                self.exhausted = trial.status == TrialStatus.STOPPED
+        """Ask the oracle for candidates while it has some and few wait.
+
+        Which candidate comes next depends on no clock, so it may be asked for whenever there is time: most of them
+        while fits run, and not while a fit's thread holds the lock that a build needs.
+        """
+        began = time.perf_counter()
+        self.exhausted = self.handed_out = self.must_wait = False
+        while len(self.trials) < _WINDOW and not self.handed_out and not self.stop:
+            can_wait = len(self.schedule) >= self.executor.n_jobs
+            if can_wait and time.perf_counter() - began > _ASKING_SECONDS:
                 return
+            self.must_wait = self._build_would_disturb() or not programs.build_lock.acquire(blocking=not can_wait)
+            if self.must_wait:
+                return
+            try:
+                self._ask()
+            finally:
+                programs.build_lock.release()
+
+    def _build_would_disturb(self) -> bool:
+        """Whether a fit is at work on the very hypermodel, or on random numbers, that a build would use now."""
+        tuner = self.tuner
+        disturbs = tuner.fold_fitter is None and (tuner.n_jobs == 1 or not tuner._own_copies)
+        return disturbs and self.running > 0
+
+    def _ask(self) -> None:
+        try:
+            trial = self.tuner.oracle.create_trial(f"{self.tuner.tuner_id}-{self.asked_for}")
+        except RuntimeError as error:  # Keras Tuner's, where new entries are not allowed.
+            raise error if isinstance(error, TunerAppError) else SearchError(str(error)) from None
+        if trial.status == TrialStatus.RUNNING:
             self.asked_for += 1
             self._begin_trial(trial)
+            return
+        self.handed_out = True
+        self.exhausted = trial.status == TrialStatus.STOPPED
+        if self.exhausted:
+            self._drop_foreign_trials()
+
+    def _drop_foreign_trials(self) -> None:
+        """Set aside what is in the journal of candidates that this search does not have.
+
+        The first version told candidates apart by hyperparameters that their models do not have.
+        """
+        foreign = self.tuner.oracle.unclaimed
+        for trial_id in foreign:
+            self.tuner.fold_results.pop(trial_id, None)
+            for path in sorted(self.tuner.project.trial_folder(trial_id).glob("*.json")):
+                set_aside(path, "no candidate of this search has its values")
+        self.tuner.oracle.drop(foreign)
+
+    def _seconds_to_wait(self) -> float:
+        """How long to wait for a fit: not at all while there are candidates to ask for."""
+        if self.handed_out or self.stop or len(self.trials) >= _WINDOW:
+            return _POLL_SECONDS
+        return _BUSY_SECONDS if self.must_wait else 0.0
 
     def _begin_trial(self, trial: Trial) -> None:
         self.tuner.on_trial_begin(trial)
@@ -210,7 +259,7 @@ class Search:
 
     def _tasks(self, trial: Trial) -> Iterable[FoldTask]:
         values = dict(trial.hyperparameters.values)
-        counted = self._counted(values)
+        counted = self._counted(values, trial)
         for fold, (train, validation) in enumerate(self.splits):
             for execution in range(self.tuner.executions_per_trial):
                 yield FoldTask(
@@ -223,16 +272,9 @@ class Search:
                     validation_rows=validation,
                 )
 
-    def _counted(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The values that a fit's seed is made of.
-
-        A hyperparameter that only shows up during the search does not count at its default value: a candidate has the
-        same seed whether or not the hyperparameter was known when it began.
-        """
-        defaults = {
-            hp.name: hp.default for hp in self.tuner.oracle.hyperparameters.space if hp.name not in self.declared
-        }
-        return {name: value for name, value in values.items() if name not in defaults or value != defaults[name]}
+    def _counted(self, values: Mapping[str, Any], trial: Trial) -> Mapping[str, Any]:
+        """The values that a fit's seed is made of."""
+        return without_late_defaults(values, trial.hyperparameters.space, self.declared)
 
     def _start(self) -> None:
         batch = [self.schedule.next() for _ in range(min(self._batch_size(), len(self.schedule)))]
@@ -268,10 +310,11 @@ class Search:
         returned = self.fitter(task)
         seconds = time.perf_counter() - began
         record, hyperparameters = returned if isinstance(returned, tuple) else (returned, None)
-        declared = trials.declared_by_fit(hyperparameters, task.values, self.tuner.asked_space)
+        known = self.trials[task.trial_id].hyperparameters
+        declared = trials.declared_by_fit(hyperparameters, known, task.values, self.tuner.asked_space)
         record = dataclasses.replace(record, declared=declared)
         self.journal.write(record, durable=seconds >= _DURABLE_SECONDS)
-        return _Done(task, record, hyperparameters, seconds)
+        return _Done(task, record, seconds)
 
     def _take(self, outcome: Outcome | None) -> None:
         if outcome is None:
@@ -280,18 +323,16 @@ class Search:
         self.running -= 1
         self.slowest_fit = max((fit.seconds for fit in done), default=math.inf)
         for fit in done:
-            self._take_record(fit.task, fit.record, fit.hyperparameters)
+            self._take_record(fit.task, fit.record)
         if error is None:
             for task in batch[len(done) :]:
                 self.schedule.add(task)
         elif not isinstance(error, FoldStopped):
             raise error
 
-    def _take_record(self, task: FoldTask, record: FoldResult, hyperparameters: Any) -> None:
+    def _take_record(self, task: FoldTask, record: FoldResult) -> None:
         self.schedule.learn(task, record.fit_seconds + record.score_seconds)
         self.tuner.fold_results.setdefault(task.trial_id, []).append(record)
-        if hyperparameters is not None:
-            _merge(self.trials[task.trial_id].hyperparameters, hyperparameters)
         self._tell("fold_ended", record)
         if record.error is None:
             self.tuner.rule.check_names(record.history or record.scores)
@@ -305,9 +346,9 @@ class Search:
         trial = self.trials.pop(trial_id)
         del self.tasks_left[trial_id]
         tuner = self.tuner
-        candidate = Candidate(
-            trial_id, dict(trial.hyperparameters.values), tuple(sorted(tuner.fold_results[trial_id], key=_by_fold))
-        )
+        records = tuple(sorted(tuner.fold_results[trial_id], key=_by_fold))
+        trials.take_over(trial, records)
+        candidate = Candidate(trial_id, tuner.oracle.grid.ordered(trial.hyperparameters.values), records)
         trials.report(tuner.oracle, tuner.rule, trial, candidate)
         self._compare(candidate)
         self._tell("candidate_ended", candidate)
@@ -491,7 +532,8 @@ class Search:
 
     def _plan(self) -> SearchPlan:
         tuner = self.tuner
-        size = grid_size(tuner.oracle.hyperparameters.space)
+        done = len(tuner.fold_results)
+        size = max(grid_size(tuner.oracle.declared), done)
         return SearchPlan(
             project=tuner.project,
             space=space_values(tuner.oracle.hyperparameters.space),
@@ -516,7 +558,7 @@ class Search:
             using=tuner._using,
             own_copies=tuner._own_copies,
             alone=tuner.n_jobs == 1,
-            space=tuner.oracle.get_space,
+            space=lambda task: tuner.oracle.space_of(task.trial_id),
             x=x,
             y=y,
             sample_weight=weight,
@@ -588,11 +630,12 @@ class Search:
         return refit.wait(), refit.seconds
 
     def _refitting(self, candidate: Candidate) -> Refit:
+        counted = self._counted(candidate.values, self.tuner.oracle.trials[candidate.trial_id])
         return Refit(
             self.fitter,
             candidate,
             rows=self.data.rows,
-            seed=folds.fit_seed(self.tuner.oracle.seed, self._counted(candidate.values), REFIT_FOLD),
+            seed=folds.fit_seed(self.tuner.oracle.seed, counted, REFIT_FOLD),
             plan=refit_plan(self.tuner.rule, candidate.folds),
         )
 
@@ -667,14 +710,6 @@ def _in_keras_precision(structure: Any) -> Any:
     """Floating-point data in Keras's precision, as Keras would turn it for each batch."""
     wanted = keras.config.floatx()
     return folds.map_arrays(lambda a: a.astype(wanted, copy=False) if a.dtype.kind == "f" else a, structure)
-
-
-def _merge(known: keras_tuner.HyperParameters, found: keras_tuner.HyperParameters) -> None:
-    """Hyperparameters that a fit declared on the way."""
-    if len(found.space) > len(known.space):
-        known.merge([hp for hp in found.space if not known._exists(hp.name, hp.conditions)])
-        for name, value in found.values.items():
-            known.values.setdefault(name, value)
 
 
 def _by_fold(result: FoldResult) -> tuple[int, int]:

@@ -43,6 +43,8 @@ from tuner_app.results import Candidate, FoldResult, History, ScoreRule, mean_an
 logger = logging.getLogger(__name__)
 
 LONGEST_AXIS = 40
+# A hyperparameter of more values than this is shown by its range.
+_LONGEST_DOMAIN = 1_000
 """Pictures with more rows or columns than this are left out."""
 
 _SUFFIX = ".tuner_app"
@@ -103,7 +105,7 @@ class TensorBoardLogs(SearchObserver):
         self._shown: set[str] = set()
         self._scores: dict[str, Score] = {}
         self._pictures = _PictureBudget(plan.n_candidates)
-        self._kinds = {name: _kind(values) for name, values in plan.space.items()}
+        self._kinds = {name: _kind(values[:_LONGEST_DOMAIN]) for name, values in plan.space.items()}
         self._root_file = plan.project.path / _file_name(time.time(), "search")
         with self._tolerant():
             self._begin_root(plan)
@@ -579,7 +581,10 @@ def _config_event(plan: SearchPlan, kinds: Mapping[str, type]) -> event_pb2.Even
     types = {bool: api_pb2.DATA_TYPE_BOOL, float: api_pb2.DATA_TYPE_FLOAT64, str: api_pb2.DATA_TYPE_STRING}
     for name, values in plan.space.items():
         column = experiment.hparam_infos.add(name=name, type=types[kinds[name]])
-        column.domain_discrete.extend([kinds[name](value) for value in values])
+        if len(values) <= _LONGEST_DOMAIN:
+            column.domain_discrete.extend([kinds[name](value) for value in values])
+        elif kinds[name] is float:
+            column.domain_interval.min_value, column.domain_interval.max_value = sorted((values[0], values[-1]))
     for tag in ("mean_test_score", "std_test_score", "mean_fit_time", *(name for name, _ in plan.rule.objectives)):
         dataset = api_pb2.DATASET_VALIDATION if tag.startswith("val_") else api_pb2.DATASET_UNKNOWN
         experiment.metric_infos.add(name=api_pb2.MetricName(tag=tag), display_name=tag, dataset_type=dataset)

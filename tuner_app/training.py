@@ -56,7 +56,7 @@ class FoldFitter:
         using: While it is entered, `build` and the tuner's hooks in this thread use the hypermodel that it was given.
         own_copies: Whether each fit works on its own copy of the hypermodel.
         alone: Whether fits run one after another, so that the process's random numbers can be seeded for each.
-        space: A copy of the search space, on which a candidate's values are set.
+        space: The hyperparameters that a task's candidate knows; its values are set on them.
         x, y, sample_weight: The whole training part.
         fit_options: What the user gave `search` beyond the data.
         rule: How the history becomes a score.
@@ -76,7 +76,7 @@ class FoldFitter:
 
     hypermodel: keras_tuner.HyperModel
     build: Callable[[Any], keras.Model]
-    space: Callable[[], keras_tuner.HyperParameters]
+    space: Callable[[FoldTask], keras_tuner.HyperParameters]
     x: Any
     y: Any
     sample_weight: Any
@@ -168,7 +168,7 @@ class FoldFitter:
             **outcome,
         )
         record = _without_endless_loss(record, self.rule)
-        hyperparameters = fit.hyperparameters if fit is not None else self.space()
+        hyperparameters = fit.hyperparameters if fit is not None else self.space(task)
         return record, hyperparameters, record.error is not None and not is_final
 
     @contextmanager
@@ -267,11 +267,8 @@ class _Fit:
     ) -> None:
         self.fitter, self.task = fitter, task
         self.hypermodel: Any = fitter.hypermodel
-        self.hyperparameters = fitter.space()
+        self.hyperparameters = fitter.space(task)
         self.hyperparameters.values = dict(task.values)
-        for hp in self.hyperparameters.space:  # Known by now through another candidate, but not when this one began.
-            if hp.name not in task.values and self.hyperparameters.is_active(hp):
-                self.hyperparameters.values[hp.name] = hp.default
         self.model: Any = None
         self.given_callbacks: list[Any] = []
         # The copies, what they held at first, and whether a new container in place of another is theirs alone.

@@ -14,6 +14,7 @@ import pathlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from tuner_app import inputs, journal
@@ -21,7 +22,7 @@ from tuner_app.errors import InputError, ProjectError
 from tuner_app.folds import fit_seed
 from tuner_app.oracle import GridOracle
 from tuner_app.project import Project, read_json, set_aside
-from tuner_app.results import Candidate, ScoreRule, mean_and_std
+from tuner_app.results import Candidate, FoldResult, ScoreRule, mean_and_std
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ def restore(
     oracle.restart(space)
     for candidate in candidates:
         entries, values = _declared_by_fits(candidate, space, project)
-        oracle.adopt(candidate.trial_id, {**candidate.values, **values}, entries)
+        oracle.adopt(candidate.trial_id, {**candidate.values, **values}, entries, _asked_by_fits(candidate))
     for candidate in candidates:
         if len(candidate.folds) == fits:
             trial = oracle.trials[candidate.trial_id]
@@ -131,24 +132,56 @@ def drawn_seed(project: Project) -> int | None:
     return int(seed) if isinstance(seed, int) and any(made) else None
 
 
-def declared_by_fit(hyperparameters: Any, values: Mapping[str, Any], space: Sequence[Any]) -> dict[str, Any]:
+def declared_by_fit(
+    hyperparameters: Any, known: Any, values: Mapping[str, Any], space: Sequence[Any]
+) -> dict[str, Any]:
     """What a fit has declared beyond the space that was asked for, for its record.
 
     Args:
-        hyperparameters: The fit's `HyperParameters`; None where there are none.
+        hyperparameters: The fit's `HyperParameters`; None where it has none.
+        known: The candidate's `HyperParameters`, which may know more than was asked for.
         values: The candidate's values when the fit began.
         space: The search space as it was asked for.
 
     Returns:
-        `space` and `values` as in `HyperParameters.get_config()`; empty where nothing was declared.
+        `space` as in `HyperParameters.get_config()`, and the `values` of what it has asked for beyond the candidate's;
+        empty where there is neither.
     """
-    if hyperparameters is None or len(hyperparameters.space) == len(space):
+    both = (known,) if hyperparameters is None else (known, hyperparameters)
+    found = {name: value for name, value in both[-1].values.items() if name not in values}
+    if not found and all(len(one.space) == len(space) for one in both):
         return {}
-    entries = [entry for entry in hyperparameters.get_config()["space"] if entry not in space]
-    names = {entry["config"]["name"] for entry in entries} - set(values)
-    found = {name: value for name, value in hyperparameters.values.items() if name in names}
+    entries = list(_unequal([entry for one in both for entry in one.get_config()["space"] if entry not in space]))
     declared: dict[str, Any] = _plain({"space": entries, "values": found})
     return declared
+
+
+def take_over(trial: Trial, folds: Sequence[FoldResult]) -> None:
+    """Give a trial the hyperparameters that its fits have declared, in the order of the folds, whichever ended first.
+
+    Args:
+        trial: The trial; its hyperparameters are extended.
+        folds: The candidate's records, in order.
+    """
+    hyperparameters = trial.hyperparameters
+    for fold in folds:
+        declared = fold.declared or {}
+        if declared.get("space"):
+            entries = json.loads(json.dumps(declared["space"]))  # Keras Tuner changes what it reads.
+            found = keras_tuner.HyperParameters.from_config({"space": entries, "values": {}})
+            new = [hp for hp in found.space if not hyperparameters._exists(hp.name, hp.conditions)]
+            hyperparameters.space.extend(new)
+            for hp in new:
+                hyperparameters._hps[hp.name].append(hp)
+        for name, value in declared.get("values", {}).items():
+            hyperparameters.values.setdefault(name, value)
+
+
+def _asked_by_fits(candidate: Candidate) -> list[str] | None:
+    """The names of what only the fits of a candidate have asked for, in their order; None where no record tells."""
+    if all(fold.declared is None for fold in candidate.folds):
+        return None
+    return list(dict.fromkeys(name for fold in candidate.folds for name in (fold.declared or {}).get("values", {})))
 
 
 def _declared_by_fits(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import numbers
 import os
 import pathlib
@@ -38,11 +39,14 @@ from tuner_app import (
 from tuner_app.errors import InputError, ProjectError
 from tuner_app.executors import count_jobs
 from tuner_app.folds import FoldTask
+from tuner_app.hyperparameters import RecordedHyperParameters
 from tuner_app.observers import SearchObserver
-from tuner_app.oracle import GridOracle, grid
+from tuner_app.oracle import GridOracle
 from tuner_app.project import Project, read_json, write_json
 from tuner_app.results import Candidate, FoldResult, ScoreRule
 from tuner_app.search import Search, overridden_hooks
+
+logger = logging.getLogger(__name__)
 
 # Keras Tuner's methods that run one trial, alone and as a whole.
 _NEVER_CALLED = ("run_trial", "_build_and_fit_model", "_run_and_update_trial", "_try_run_and_update_trial")
@@ -239,6 +243,7 @@ class GridSearchCV(keras_tuner.GridSearch):
         del looked_at  # its weights are of no use to the search
         fitted.forget(self)
         self.classes_ = data.classes
+        self.oracle.program = self._program()
         verbosity = 1 if verbose == "auto" else int(verbose)
         search = Search(self, data, fit_options=fit_options, verbosity=verbosity, model=model)
         self.n_splits_ = len(search.splits)
@@ -430,6 +435,23 @@ class GridSearchCV(keras_tuner.GridSearch):
             self._answering = predictor.Predictor(model, predictor.load_manifest(self.project))
         return self._answering
 
+    def _program(self) -> Callable[[RecordedHyperParameters], None]:
+        """What tells which hyperparameters a candidate has: its `build`, run on a hypermodel that no fit uses."""
+        if self.hypermodel is None:
+            return RecordedHyperParameters.ask_all
+        hypermodel = copies.copy_hypermodel(self.hypermodel) if self._own_copies else self.hypermodel
+
+        def ask(hyperparameters: RecordedHyperParameters) -> None:
+            with probe.undisturbed():
+                try:
+                    training.build_seeded(hypermodel.build, hyperparameters, self.oracle.seed)
+                except InputError:
+                    raise
+                except Exception as error:  # The candidate's fits meet it again, and tell it with its place.
+                    logger.debug("The build that tells the hyperparameters of a candidate failed: %r", error)
+
+        return ask
+
     @contextlib.contextmanager
     def _overwriting(self, overwrite: bool) -> Iterator[None]:
         if not overwrite:
@@ -496,17 +518,15 @@ class GridSearchCV(keras_tuner.GridSearch):
             for trial_id, records in self.fold_results.items()
             if len(records) == whole
         ]
-        positions: dict[str, int] = {}
-        if len(found) > 1:
-            for position, values in enumerate(grid(self.oracle.hyperparameters.space)):
-                positions[_key(values)] = position
-        last = len(positions)
-        return sorted(found, key=lambda c: (positions.get(_key(c.values), last), len(c.trial_id), c.trial_id))
+        position = self.oracle.ordering.position
+        return sorted(found, key=lambda c: (position(c.values), len(c.trial_id), c.trial_id))
 
     def _values_of(self, trial_id: str, records: Sequence[FoldResult]) -> dict[str, Any]:
         """The trial's values, those that a fit declared on the way included; the journal's where its file is lost."""
         trial = self.oracle.trials.get(trial_id)
-        return dict(records[0].values if trial is None else trial.hyperparameters.values)
+        values = records[0].values if trial is None else trial.hyperparameters.values
+        ordered: dict[str, Any] = self.oracle.ordering.ordered(values)
+        return ordered
 
     def _manifest_trial(self) -> str | None:
         values = read_json(self.project.manifest_file).get("hyperparameters")
@@ -531,10 +551,6 @@ def _checked_error_score(error_score: Any) -> float | str:
     if isinstance(error_score, numbers.Real) and not isinstance(error_score, bool):
         return float(error_score)
     raise InputError(f"error_score must be a number or 'raise'. Received: {error_score!r}.")
-
-
-def _key(values: Mapping[str, Any]) -> str:
-    return repr(sorted(values.items()))
 
 
 @contextlib.contextmanager
