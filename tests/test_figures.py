@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 from tuner_app import figures
 from tuner_app.errors import InputError
 from tuner_app.journal import Journal, SearchRecord, load_search, rule_to_json
+from tuner_app.progress import epoch_lines
 from tuner_app.project import Project, write_json
+from tuner_app.report import write_report
 from tuner_app.results import FoldResult, ScoreRule, best_index, cv_results
-from tuner_app.tensorboard_logs import Score, heat_map
+from tuner_app.tensorboard_logs import Score, _curve_events, heat_map
 
 ACCURACY = (("val_accuracy", "max"),)
 LOSS = (("val_loss", "min"),)
@@ -490,3 +492,34 @@ def test_no_tensorflow_and_no_drawing_is_imported() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+class TestGaps:
+    """With `validation_freq` an epoch has no validation: NaN in the history, and nothing in a plot."""
+
+    def record(self, folder: pathlib.Path) -> SearchRecord:
+        history = {"loss": [0.9, 0.8, 0.7, 0.6], "val_loss": [math.nan, 0.5, math.nan, 0.4]}
+        own = {"history": {**history, "val_accuracy": [math.nan, 0.7, math.nan, 0.8]}, "final_epoch": 4}
+        own["measured_epochs"] = {"val_loss": [2, 4], "val_accuracy": [2, 4]}
+        return record_of(folder, nodes(1, 2), lambda v, k: 0.5, fold=lambda values, k: own)
+
+    def test_the_report_draws_the_epochs_that_were_measured(self, tmp_path: pathlib.Path) -> None:
+        record = self.record(tmp_path)
+        curves = figures.learning_curves(record, figures.ranking(record))[0].curves
+        band = curves[0].validation
+        assert band is not None
+        assert band.epochs == [2, 4]
+        page = write_report(record.project).read_text(encoding="utf-8")
+        assert "validation accuracy from 0.7000 to 0.8000" in page
+        assert "nan" not in page[page.index('id="curves"') : page.index('id="time"')].lower()
+
+    def test_tensorboard_and_the_screen_leave_the_others_out(self, tmp_path: pathlib.Path) -> None:
+        fold = self.record(tmp_path).candidates[0].folds[0]
+        events = list(_curve_events({"epoch_loss": fold.history["val_loss"]}, 0.0, 4.0))
+        assert [(event.step, event.summary.value[0].tensor.float_val[0]) for event in events] == [
+            (1, pytest.approx(0.5)),
+            (3, pytest.approx(0.4)),
+        ]
+        assert [event.summary.value[0].HasField("metadata") for event in events] == [True, False]
+        assert [line.count("val_") for line in epoch_lines(fold)] == [0, 2, 0, 2]
+        assert list(_curve_events({"epoch_loss": [math.nan]}, 0.0, 4.0)) == []

@@ -269,7 +269,7 @@ class ParallelCoordinates:
 
 @dataclasses.dataclass(frozen=True)
 class Band:
-    """A metric by epoch over the fits of a candidate, as far as every fit trained.
+    """A metric by epoch over the fits of a candidate, as far as every fit trained; NaN where an epoch has no value.
 
     Attributes:
         mean: The mean over the fits, `(n_epochs,)`.
@@ -280,6 +280,11 @@ class Band:
     mean: tuple[float, ...]
     low: tuple[float, ...]
     high: tuple[float, ...]
+
+    @property
+    def epochs(self) -> list[int]:
+        """The epochs, from 1, that have a value: with `validation_freq` not all have one."""
+        return [epoch for epoch, mean in enumerate(self.mean, start=1) if not math.isnan(mean)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -825,11 +830,11 @@ def _spread(rows: Sequence[RankedCandidate]) -> Spread:
 def _band(fits: Sequence[FoldResult], metric: str) -> Band | None:
     curves = [fit.history[metric] for fit in fits if metric in fit.history]
     epochs = list(zip(*curves, strict=False))
-    if not epochs or len(curves) < len(fits):
+    if not epochs or len(curves) < len(fits) or all(any(map(math.isnan, values)) for values in epochs):
         return None
 
     def by_epoch(reduce: Callable[[Sequence[float]], float]) -> tuple[float, ...]:
-        return tuple(float(reduce(values)) for values in epochs)
+        return tuple(math.nan if any(map(math.isnan, values)) else float(reduce(values)) for values in epochs)
 
     return Band(by_epoch(lambda values: sum(values) / len(values)), by_epoch(min), by_epoch(max))
 

@@ -260,7 +260,9 @@ def epoch_lines(result: FoldResult) -> list[str]:
     epochs = max(map(len, result.history.values()), default=0)
     lines = []
     for i in range(epochs):
-        numbers = [f"{name}={_number(values[i], 4)}" for name, values in result.history.items() if i < len(values)]
+        present = {name: values[i] for name, values in result.history.items() if i < len(values)}
+        unmeasured = {name for name, measured in result.measured_epochs.items() if i + 1 not in measured}
+        numbers = [f"{name}={_number(value, 4)}" for name, value in present.items() if name not in unmeasured]
         lines.append(f"    epoch {i + 1}/{epochs}: {', '.join(numbers)}")
     return lines
 

@@ -706,7 +706,10 @@ def _curve_plot(
     if shown.chosen_epoch is not None:
         caption += f" Dotted: epoch {shown.chosen_epoch}, where all folds are scored."
     bands = _bands(shown)
-    ends = "; ".join(f"{name} from {_number(band.mean[0])} to {_number(band.mean[-1])}" for name, band in bands)
+    ends = "; ".join(
+        f"{name} from {_number(band.mean[band.epochs[0] - 1])} to {_number(band.mean[band.epochs[-1] - 1])}"
+        for name, band in bands
+    )
     alternative = f"Over {_count(max(len(band.mean) for _, band in bands), 'epoch')}: {ends}."
     title = f"Rank {shown.candidate.rank}: {found.ranked.measure.name} {found.number(shown.candidate.mean)}"
     return _Plot(key, title, caption, alternative, _draw_curves(shown, limits), _curve_table(bands))
@@ -719,7 +722,7 @@ def _bands(shown: figures.CandidateCurves) -> list[tuple[str, figures.Band]]:
 
 def _curve_table(bands: Sequence[tuple[str, figures.Band]]) -> str:
     def cell(band: figures.Band, epoch: int) -> str:
-        if epoch >= len(band.mean):
+        if epoch + 1 not in band.epochs:
             return MISSING
         return f"{_number(band.mean[epoch])} ({_number(band.low[epoch])} to {_number(band.high[epoch])})"
 
@@ -749,10 +752,12 @@ def _draw_curves(shown: figures.CandidateCurves, limits: Mapping[str, tuple[floa
 
 
 def _draw_band(axes: Axes, band: figures.Band, name: str, color: str, style: str) -> None:
-    epochs = range(1, len(band.mean) + 1)
-    axes.fill_between(epochs, band.low, band.high, color=color, alpha=0.2, linewidth=0)
-    marker = "o" if len(band.mean) == 1 else ""
-    axes.plot(epochs, band.mean, style, color=color, linewidth=1.8, marker=marker, label=name)
+    epochs = band.epochs
+    mean, low, high = ([curve[epoch - 1] for epoch in epochs] for curve in (band.mean, band.low, band.high))
+    axes.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
+    # Points show where a line joins epochs that are not next to each other.
+    marker = "o" if len(epochs) < max(2, epochs[-1] - epochs[0] + 1) else ""
+    axes.plot(epochs, mean, style, color=color, linewidth=1.8, marker=marker, label=name)
 
 
 def _limits(shown: Sequence[figures.CandidateCurves]) -> dict[str, tuple[float, float]]:

@@ -521,12 +521,18 @@ def _with_version(wall_time: float, events: Iterable[event_pb2.Event]) -> Iterat
 
 
 def _curve_events(curves: Mapping[str, Sequence[float]], started: float, ended: float) -> Iterator[event_pb2.Event]:
-    """One event for each epoch with all metrics in it."""
+    """One event for each epoch with all metrics in it; none for NaN, which stands where an epoch has no value."""
     epochs = max(map(len, curves.values()))
+    begun: set[str] = set()
     for step in range(epochs):
-        values = [_scalar(tag, curve[step], first=step == 0) for tag, curve in curves.items() if step < len(curve)]
+        present = {tag: curve[step] for tag, curve in curves.items() if step < len(curve)}
+        values = [
+            _scalar(tag, number, first=tag not in begun) for tag, number in present.items() if not math.isnan(number)
+        ]
+        begun.update(value.tag for value in values)
         wall_time = started + (ended - started) * (step + 1) / epochs
-        yield event_pb2.Event(wall_time=wall_time, step=step, summary=summary_pb2.Summary(value=values))
+        if values:
+            yield event_pb2.Event(wall_time=wall_time, step=step, summary=summary_pb2.Summary(value=values))
 
 
 def _scalar(tag: str, number: float, *, first: bool) -> summary_pb2.Summary.Value:
