@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 import pathlib
 import re
@@ -18,6 +19,8 @@ from typing import Any
 
 from tuner_app.errors import ProjectError
 from tuner_app.project import Project, cannot_write
+
+logger = logging.getLogger(__name__)
 
 # Classes that every process knows that imports this package.
 _OURS = "tuner_app>"
@@ -28,7 +31,7 @@ class ModelFile:
     """What was written.
 
     Attributes:
-        name: `best_model.keras`, or `best_model.weights.h5` where Keras cannot save the whole model.
+        name: Such as `best_model.keras`, or `best_model.weights.h5` where Keras cannot save the whole model.
         sha256: The file's checksum.
     """
 
@@ -36,21 +39,24 @@ class ModelFile:
     sha256: str
 
 
-def save_model(project: Project, model: Any) -> ModelFile:
+def save_model(path: pathlib.Path, model: Any) -> ModelFile:
     """Write a model whole, or its weights where that is all that Keras can write.
+
+    Args:
+        path: The file of the whole model, `*.keras`; that of the weights is `*.weights.h5` beside it.
+        model: The model.
 
     Raises:
         ProjectError: The folder cannot be written, or not even the weights can be saved.
     """
     try:
-        return _write(project.model_file, model.save)
+        return _write(path, model.save)
     except ProjectError:
         raise
-    except Exception:  # Keras raises whatever the model's own code raises
-        with contextlib.suppress(OSError):
-            _temporary(project.model_file).unlink(missing_ok=True)
+    except Exception as error:  # Keras raises whatever the model's own code raises
+        logger.debug("%s is not written whole: %r", path, error)
     try:
-        return _write(project.weights_file, model.save_weights)
+        return _write(path.with_name(f"{path.stem}.weights.h5"), model.save_weights)
     except ProjectError:
         raise
     except Exception as error:

@@ -119,7 +119,7 @@ def save_predictor(project: Project, model: Any, manifest: Manifest) -> None:
     Raises:
         ProjectError: The folder cannot be written, or not even the weights can be saved.
     """
-    written = model_file.save_model(project, model)
+    written = model_file.save_model(project.model_file, model)
     write_manifest(project, model, manifest, written)
     model_file.remove_other(project, written)
 

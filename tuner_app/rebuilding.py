@@ -17,6 +17,7 @@ import keras_tuner
 import numpy as np
 
 from tuner_app import fingerprint, model_file, predictor, probe, training
+from tuner_app.errors import ProjectError
 from tuner_app.predictor import Manifest
 from tuner_app.project import Project, digest
 
@@ -64,7 +65,7 @@ def keep_model(
     Raises:
         ProjectError: The folder cannot be written, or not even the weights can be saved.
     """
-    written = model_file.save_model(project, model)
+    written = model_file.save_model(project.model_file, model)
     recipe = _recipe(project.path / written.name, model, manifest, build, space, x)
     predictor.write_manifest(project, model, dataclasses.replace(manifest, rebuild=recipe), written)
     model_file.remove_other(project, written)
@@ -100,6 +101,11 @@ def kept_model(
             reason = "build makes another model than it did"
         except Exception as error:  # whatever the user's code, changed since, happens to raise
             reason = model_file.first_line(error)
+        if path == project.weights_file:
+            raise ProjectError(
+                f"{path} has the weights of a model that build does not give back ({reason}). Put the hypermodel's "
+                "code back as it was, or search again with overwrite=True."
+            )
         logger.warning("best_model_ cannot come from build and its weights (%s). %s is opened.", reason, path)
     return predictor.load_predictor(project, compiled=True).model, manifest
 

@@ -11,7 +11,6 @@ import dataclasses
 import errno
 import logging
 import math
-import os
 import pathlib
 import random
 import time
@@ -28,7 +27,7 @@ from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
 from keras_tuner import errors as kt_errors
 
-from tuner_app import compiled_fit, copies, fit_checks, global_random, metric_values, programs
+from tuner_app import compiled_fit, copies, fit_checks, global_random, metric_values, model_file, programs
 from tuner_app.callback_paths import OwnPaths
 from tuner_app.errors import DataError, InputError, ProjectError
 from tuner_app.folds import FoldTask, Rows, arrays_in, fit_seed
@@ -230,7 +229,7 @@ class FoldFitter:
                 found["train_scores"] = self._scores_on_training_rows(task, fit)
         path = self.model_file(task)
         if path is not None:
-            _save_whole(fit.model, path)
+            model_file.save_model(path, fit.model)
         return found
 
     @contextmanager
@@ -420,18 +419,6 @@ def build_seeded(
     with programs.build_lock, global_random.kept():
         _seed_everything(seed)
         return build(hyperparameters)
-
-
-def _save_whole(model: keras.Model, path: pathlib.Path) -> None:
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.keras")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        model.save(temporary)
-        temporary.replace(path)
-    except OSError as error:
-        raise ProjectError(cannot_write(path, error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _seed_everything(seed: int) -> None:

@@ -94,7 +94,8 @@ class GridSearchCV(keras_tuner.GridSearch):
         observers: Who watches the search; None is progress on the screen and TensorBoard's files.
         compile_epochs: Whether an epoch runs as one program where that is possible. Defaults to True.
         jit_compile: True or False forces or forbids XLA; None decides by the amount of work. Defaults to None.
-        keep_fold_models: Whether each fold's model is saved as `trial_*/fold_*.keras`. Defaults to False.
+        keep_fold_models: Whether each fold's model is saved as `trial_*/fold_*.keras` (only its weights, as
+            `fold_*.weights.h5`, where Keras cannot save it whole). Defaults to False.
         fold_fitter: Replaces the fitting of a fold: a function of a `FoldTask` that returns a `FoldResult`. For tests
             and benchmarks; there is no refit then.
         **options: `optimizer`, `loss`, `metrics`, `max_model_size`, `distribution_strategy`: as in Keras Tuner.
