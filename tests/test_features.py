@@ -206,6 +206,27 @@ class Reader(keras_tuner.HyperModel):
         return model.fit(x, *arguments, **options)
 
 
+def _count(hp: keras_tuner.HyperParameters) -> keras.Model:
+    hp.Choice("a", [1])
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)], name="counter")
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize(
+    ("hypermodel", "x", "message"),
+    [
+        (_count, WORDS, r"^x holds text, but all inputs of the model 'counter' are numbers\. Encode x as numbers, or"),
+        (_read, np.ones((4, 1)), r"^x holds only numbers, but the model '.*' has an input of text\. Give text, or"),
+    ],
+)
+def test_text_and_models_that_do_not_fit_are_refused_before_the_first_fit(
+    make_tuner: Callable[..., Any], hypermodel: Any, x: Any, message: str
+) -> None:
+    with pytest.raises(TunerAppError, match=message):
+        make_tuner(hypermodel, objective="val_loss", fold_fitter=None, cv=2).search(x, np.array([0, 1, 1, 0]))
+
+
 TEXTS = [
     pytest.param(WORDS * 4, _read, True, id="list, compiled"),
     pytest.param(np.array(WORDS * 4)[:, None], _read, False, id="NumPy, by model.fit"),

@@ -1,6 +1,7 @@
 """What can be told of the fits before the first one, in one line instead of the same traceback from all of them.
 
-Owns these checks: a hypermodel that is none, a model that nobody has compiled, options that `fit` does not have.
+Owns these checks: a hypermodel that is none, a model that nobody has compiled, one that wants
+text where there is none (or the other way round), options that `fit` does not have.
 """
 
 from __future__ import annotations
@@ -40,6 +41,34 @@ def check_is_compiled(model: keras.Model) -> None:
             "The models must be compiled, because Keras Tuner's own HyperModel.fit calls model.fit. "
             f"Received: the {type(model).__name__} {model.name!r}, which build() has not compiled. "
             "Call model.compile() in build(), give optimizer and loss to the tuner, or override HyperModel.fit."
+        )
+
+
+def check_takes_text(model: keras.Model, holds_text: bool) -> None:
+    """Refuse text for a model of numbers, and numbers for one of text.
+
+    A model that does not declare its inputs, or takes its steps itself, may do with text what it likes.
+
+    Args:
+        model: Any Keras model.
+        holds_text: Whether there is text in `x`.
+
+    Raises:
+        InputError: The model cannot take `x`.
+    """
+    inputs = getattr(model, "inputs", None)
+    if not inputs or type(model).train_step is not keras.Model.train_step:
+        return
+    takes_text = any(tensor.dtype == "string" for tensor in inputs)
+    if holds_text and not takes_text:
+        raise InputError(
+            f"x holds text, but all inputs of the model {model.name!r} are numbers. Encode x as numbers, or give the "
+            "model a keras.Input(shape=(1,), dtype='string') and a TextVectorization or StringLookup layer."
+        )
+    if takes_text and not holds_text:
+        raise InputError(
+            f"x holds only numbers, but the model {model.name!r} has an input of text. Give text, or an input of "
+            "numbers."
         )
 
 

@@ -25,6 +25,7 @@ from keras_tuner.engine.trial import Trial
 from tuner_app import (
     copies,
     devices,
+    features,
     fit_checks,
     fitted,
     inputs,
@@ -38,7 +39,7 @@ from tuner_app import (
 )
 from tuner_app.errors import InputError, ProjectError
 from tuner_app.executors import count_jobs
-from tuner_app.folds import FoldTask
+from tuner_app.folds import FoldTask, arrays_in
 from tuner_app.hyperparameters import RecordedHyperParameters
 from tuner_app.observers import SearchObserver
 from tuner_app.oracle import GridOracle
@@ -236,7 +237,7 @@ class GridSearchCV(keras_tuner.GridSearch):
         data = inputs.with_target(data, None if self._model_facts is None else self._model_facts.outputs)
         if "class_weight" in fit_options:
             fit_options["class_weight"] = targets.class_weight(data.target, fit_options["class_weight"])
-        self._check_fit(looked_at, fit_options)
+        self._check_fit(looked_at, data, fit_options)
         self._check_objective(looked_at, data, fit_options.get("callbacks"))
         model = None if looked_at is None else looked_at.description
         if self.refit and looked_at is not None:
@@ -405,7 +406,9 @@ class GridSearchCV(keras_tuner.GridSearch):
         """Keras Tuner's name for it; its own one does not work with Keras 3."""
         recompile.recompile(model, optimizer=self.optimizer, loss=self.loss, metrics=self.metrics)
 
-    def _check_fit(self, looked_at: probe.Probe | None, fit_options: Mapping[str, Any]) -> None:
+    def _check_fit(
+        self, looked_at: probe.Probe | None, data: inputs.SearchData, fit_options: Mapping[str, Any]
+    ) -> None:
         """Refuse what would fail in every fit; a fit that hands options on to `model.fit` tells by itself."""
         if self.fold_fitter is not None:
             return
@@ -414,6 +417,7 @@ class GridSearchCV(keras_tuner.GridSearch):
         elif looked_at is not None:
             fit_checks.check_option_names(fit_options, type(looked_at.model).fit, "model.fit")
             fit_checks.check_is_compiled(looked_at.model)
+            fit_checks.check_takes_text(looked_at.model, any(map(features.is_text, arrays_in(data.x))))
 
     def _check_objective(self, looked_at: probe.Probe | None, data: inputs.SearchData, callbacks: Any) -> None:
         """Refuse an objective that no fit will have; where a user's own code makes the metrics, the first fit tells."""
