@@ -165,6 +165,39 @@ def test_a_second_fit_with_the_same_callbacks_stays_where_the_first_was(
         assert [len(losses(tmp_path / "0000" / f"fold_{fold}" / name)) for fold in (0, 1)] == [3, 3]
 
 
+@pytest.mark.parametrize("given", ["backup", "backup/"])
+def test_a_slash_at_the_end_of_a_folder_says_nothing(tmp_path: Path, given: str) -> None:
+    backup = CALLBACKS.BackupAndRestore(f"{tmp_path}/{given}")
+    OwnPaths(lambda folder: str(Path(folder) / "0" / "fold_1")).move([backup])
+    assert backup._weights_path == f"{tmp_path}/backup/0/fold_1/latest.weights.h5"
+    assert backup._prev_training_metadata_path == f"{tmp_path}/backup/0/fold_1/training_metadata.json.bkp"
+
+
+def test_a_board_that_has_its_model_already_moves_as_a_whole(tmp_path: Path) -> None:
+    board = CALLBACKS.TensorBoard(str(tmp_path / "board"), write_graph=False)
+    board.set_model(small())
+    OwnPaths(lambda folder: str(Path(folder) / "0" / "fold_1")).move([board], made_in_fit=True)
+    kept = [value for value in vars(board).values() if isinstance(value, str) and str(tmp_path) in value]
+    assert len(kept) >= 3
+    assert all(value.startswith(str(tmp_path / "board" / "0" / "fold_1")) for value in kept)
+
+
+def test_another_attempt_does_not_go_on_from_a_backup(make_tuner: Make, data: Data, tmp_path: Path) -> None:
+    failed: list[int] = []
+
+    class FailsOnce(CALLBACKS.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            if epoch == 1 and not failed:
+                failed.append(epoch)
+                raise ValueError("once")
+
+    backup = CALLBACKS.BackupAndRestore(str(tmp_path / "backup"))
+    tuner = make_tuner(lambda hp: small(), cv=2, n_jobs=1, fold_fitter=None, refit=False, max_retries_per_trial=1)
+    tuner.search(*data, epochs=3, batch_size=8, callbacks=[backup, FailsOnce()])
+    assert failed == [1]
+    assert [len(history) for history in histories(tuner).values()] == [3, 3]
+
+
 def test_paths_of_their_own(tmp_path: Path) -> None:
     paths = OwnPaths(lambda folder: str(Path(folder) / "0007" / "fold_1"))
 

@@ -93,9 +93,12 @@ class OwnPaths:
         given = str(getattr(callback, kind.attribute))
         own = self._own_file(given) if kind.is_file else self._folder_in(given)
         # Keras 3.15 derives further paths from a folder when a callback is made, or when it is given its model.
+        root = given.rstrip(os.sep)
         for name, value in list(vars(callback).items()):
-            if isinstance(value, str) and value.startswith(f"{given}{os.sep}"):
-                setattr(callback, name, own + value[len(given) :])
+            if isinstance(value, str) and (
+                value.startswith(f"{root}{os.sep}") or (name.startswith("_") and value == given)
+            ):
+                setattr(callback, name, own + value[len(root) :].rstrip(os.sep))
         setattr(callback, kind.attribute, own)
         if kind.is_file:
             self._files[given] = own
