@@ -11,6 +11,9 @@ import keras
 import pytest
 from test_stages import WAYS, Data, Make, hypermodel, model_of, search
 
+from tuner_app.predictor import load_manifest
+from tuner_app.refit_callbacks import RefitCallbacks
+
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 
 FOLD, REFIT = 1, 2  # steps per epoch
@@ -96,8 +99,8 @@ def test_one_that_keeps_the_best_model_is_left_out_and_named(
         return model.fit(x, y, callbacks=[*callbacks, best], **options)
 
     search(make_tuner, data, hypermodel(fit), fit={"epochs": 1}, **way)
-    assert len(list(tmp_path.glob("rows_12_*"))) == 2
-    assert list(tmp_path.glob("rows_24_*")) == []
+    assert len(list(tmp_path.rglob("rows_12_*"))) == 2
+    assert list(tmp_path.rglob("rows_24_*")) == []
     assert lines_of(caplog) == [
         "The refit leaves out the callback ModelCheckpoint: it monitors val_loss, and a refit on all rows has none to "
         "validate on."
@@ -152,3 +155,24 @@ def test_any_other_error_of_a_callback_is_an_error(make_tuner: Make, data: Data,
     tuner = make_tuner(model_of, cv=2, fold_fitter=None, **way)
     with pytest.raises(Exception, match="not for want of validation"):
         tuner.search(*data, epochs=1, callbacks=[Reader(read, [])])
+
+
+def test_a_refit_that_does_not_know_the_rates_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    assert RefitCallbacks(knows_rates=False).able([reducing()]) == []
+    [line] = lines_of(caplog)
+    assert line.endswith("The folds kept no learning rates, so it trains at the optimizer's own.")
+
+
+def test_an_early_refit_trains_at_the_same_rates_as_a_late_one(make_tuner: Make, data: Data) -> None:
+    def build(hp: Any) -> keras.Model:
+        hp.Choice("unused", [1, 2, 3])
+        return model_of(hp)
+
+    weights = []
+    for n_jobs in (1, 2):
+        callbacks = [reducing(), keras.callbacks.EarlyStopping("val_loss", patience=2, min_delta=100.0)]
+        options = {"n_jobs": n_jobs, "project_name": f"jobs_{n_jobs}"}
+        tuner = search(make_tuner, data, build, fit={"epochs": 5, "callbacks": callbacks}, **options)
+        weights.append([weight.tobytes() for weight in tuner.best_model_.get_weights()])
+        assert load_manifest(tuner.project).epochs == 3
+    assert weights[0] == weights[1]

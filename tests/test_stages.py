@@ -12,6 +12,7 @@ import keras_tuner
 import pytest
 
 from tuner_app.predictor import load_manifest
+from tuner_app.stages import kept_epochs
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 
@@ -152,3 +153,43 @@ def test_a_fit_that_drops_the_callbacks_trains_for_as_long_as_the_manifest_says(
     tuner = search(make_tuner, data, hypermodel(fit), score_epoch="best", **way)
     assert counted == {12: 12, ALL_ROWS: 4}
     assert load_manifest(tuner.project).epochs == 4
+
+
+@WAYS
+def test_callbacks_that_come_as_a_list_of_keras_are_watched_and_given_back(
+    make_tuner: Make, data: Data, way: dict[str, Any]
+) -> None:
+    counted: Counter[int] = Counter()
+    kinds: list[list[str]] = []
+
+    def fit(model: keras.Model, x: Any, y: Any, callbacks: Any, **options: Any) -> Any:
+        stopping = keras.callbacks.EarlyStopping("val_accuracy", mode="max", patience=1, restore_best_weights=True)
+        own = [*callbacks, Curve(PEAK_AT_2), stopping, Epochs(counted, len(x))]
+        given = keras.callbacks.CallbackList(own, add_history=True, model=model, epochs=5, steps=1)
+        history = model.fit(x, y, epochs=5, callbacks=given, **options)
+        kinds.append([type(callback).__name__ for callback in given.callbacks])
+        return history
+
+    tuner = search(make_tuner, data, hypermodel(fit), **way)
+    assert tuner.best_score_ == 0.9
+    assert counted == {12: 6, ALL_ROWS: 2}
+    assert kinds == [["Curve", "EarlyStopping", "Epochs", "History"]] * 3
+
+
+def test_a_resumed_search_reads_the_gaps_as_it_wrote_them(make_tuner: Make, data: Data) -> None:
+    options = {"epochs": 3, "validation_freq": 2}
+    first = search(make_tuner, data, model_of, fit=options)
+    again = search(make_tuner, data, model_of, fit=options)
+    assert repr(again.histories_) == repr(first.histories_)
+    assert again.best_score_ == first.best_score_
+
+
+def test_the_epoch_of_restored_weights_counts_from_the_first_that_was_run_and_the_last_to_restore_decides() -> None:
+    def stopping(best: int, *, restores: bool = True) -> keras.callbacks.EarlyStopping:
+        callback = keras.callbacks.EarlyStopping(restore_best_weights=restores)
+        callback.best_epoch, callback.best_weights = best, [1.0] if restores else None
+        return callback
+
+    assert kept_epochs([stopping(7)], 5, 6) == 3
+    assert kept_epochs([stopping(2), stopping(4), stopping(0, restores=False)], 0, 6) == 5
+    assert kept_epochs([], 5, 6) == 6

@@ -27,9 +27,14 @@ def is_users(callback: Any) -> bool:
 
 
 class RefitCallbacks:
-    """The callbacks of one refit, over all its trainings."""
+    """The callbacks of one refit, over all its trainings.
 
-    def __init__(self) -> None:
+    Args:
+        knows_rates: Whether the learning rates of the folds are known.
+    """
+
+    def __init__(self, *, knows_rates: bool = False) -> None:
+        self._knows_rates = knows_rates
         self._left_out: list[Any] = []
         self._said: set[str] = set()
 
@@ -83,7 +88,9 @@ class RefitCallbacks:
         self._left_out.append(callback)
         level, instead = logging.WARNING, ""
         if isinstance(callback, keras.callbacks.EarlyStopping):
-            level, instead = logging.INFO, " It trains for as many epochs as the folds did on average."
+            level, instead = logging.INFO, " The folds say for how many epochs it trains."
+        elif isinstance(callback, keras.callbacks.ReduceLROnPlateau) and not self._knows_rates:
+            instead = " The folds kept no learning rates, so it trains at the optimizer's own."
         elif isinstance(callback, keras.callbacks.ReduceLROnPlateau):
             level, instead = (
                 logging.INFO,

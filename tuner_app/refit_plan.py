@@ -46,6 +46,11 @@ class RefitPlan:
         told = [stage.epochs for stage in self.stages if stage.epochs is not None]
         return sum(told) if told else None
 
+    @property
+    def knows_rates(self) -> bool:
+        """Whether the folds kept their learning rates."""
+        return any(stage.rates for stage in self.stages)
+
     def stage(self, number: int) -> StagePlan:
         """The plan of a stage, counted from 0."""
         return self.stages[number] if number < len(self.stages) else StagePlan()

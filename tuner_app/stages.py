@@ -79,7 +79,7 @@ class Stages:
     def __init__(self, plan: RefitPlan | None = None) -> None:
         self.plan = plan
         self.done: list[Stage] = []
-        self._refit_callbacks = None if plan is None else RefitCallbacks()
+        self._refit_callbacks = None if plan is None else RefitCallbacks(knows_rates=plan.knows_rates)
 
     @property
     def callbacks(self) -> list[Any]:
