@@ -189,6 +189,7 @@ BAD_MANIFESTS = [
     _case("source as a number", _with(data={"source": 3}), r"'data' must be an object whose source and target"),
     _case("no folds", _with(n_splits=0), r"'n_splits' must be a positive whole number"),
     _case("decoding of no kind", _with(decoding={"kind": "cat"}), r"'decoding' must be null or an object"),
+    _case("columns of no names", _with(columns={"a": 3}), r"'columns' must be null, or lists of texts"),
     _case("decoding as text", _with(decoding="logits"), r"'decoding' must be null or an object"),
     _case("other checksum", _with(model_sha256="0" * 64), r"has another checksum: it was changed or damaged"),
     _case("not JSON", "{", r"cannot be read as JSON"),

@@ -27,12 +27,14 @@ THREE = np.arange(60) % 3
 X = np.stack([np.where(TWO == 1, 1.0, -1.0), RANDOM.normal(size=60), *np.eye(3)[THREE].T], axis=1).astype(np.float32)
 
 
-def model_of(width: int, activation: str | None, loss: Any, rate: float = 0.3) -> Callable[[Any], keras.Model]:
+def model_of(
+    width: int, activation: str | None, loss: Any, rate: float = 0.3, inputs: int = 5
+) -> Callable[[Any], keras.Model]:
     """A hypermodel of one candidate with a single layer."""
 
     def build(hp: Any) -> keras.Model:
         hp.Fixed("rate", rate)
-        model = keras.Sequential([keras.Input((X.shape[1],)), keras.layers.Dense(width, activation=activation)])
+        model = keras.Sequential([keras.Input((inputs,)), keras.layers.Dense(width, activation=activation)])
         model.compile(keras.optimizers.Adam(rate), loss)
         return model
 
@@ -241,6 +243,36 @@ def test_columns_come_in_any_order(make_tuner: Make) -> None:
             answer(table.drop(columns="b"))
         with pytest.raises(InputError, match=r"also has 'f'\. Give these"):
             answer(table.assign(f=1))
+
+
+@pytest.mark.parametrize("form", [dict, list])
+def test_columns_of_several_tables_come_in_any_order(make_tuner: Make, form: type) -> None:
+    def build(hp: Any) -> keras.Model:
+        hp.Fixed("rate", 0.3)
+        inputs = [keras.Input((2,), name="left"), keras.Input((3,), name="right")]
+        outputs = keras.layers.Dense(3, activation="softmax")(keras.layers.Concatenate()(inputs))
+        model = keras.Model(inputs, outputs)
+        model.compile(keras.optimizers.Adam(0.3), SPARSE)
+        return model
+
+    def tables(left: str, right: str) -> Any:
+        table = pandas.DataFrame(X, columns=list("abcde"))
+        parts = {"left": table[list(left)], "right": table[list(right)]}
+        return parts if form is dict else list(parts.values())
+
+    tuner = search(make_tuner, build, THREE, tables("ab", "cde"))
+    for answer in (tuner.predict, load_predictor(tuner.project).predict):
+        assert np.array_equal(answer(tables("ab", "cde")), THREE)
+        assert np.array_equal(answer(tables("ba", "ecd")), THREE)
+        with pytest.raises(InputError, match="lacks 'e'"):
+            answer(tables("ab", "cd"))
+
+
+def test_a_table_without_rows_has_no_answers(make_tuner: Make) -> None:
+    table = pandas.DataFrame({"a": X[:, 0] > 0, "b": X[:, 1]})
+    tuner = search(make_tuner, model_of(1, "sigmoid", BCE, inputs=2), TWO, table)
+    assert np.array_equal(tuner.predict(table[["b", "a"]]), TWO)
+    assert tuner.predict(table.iloc[:0]).shape == (0,)
 
 
 def test_the_command_brings_columns_into_order_and_gives_probabilities(

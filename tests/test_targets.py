@@ -187,6 +187,9 @@ def test_class_weights_by_label() -> None:
     assert targets.class_weight(described([3, 7], ONE), {np.int64(7): 2.0}) == {1: 2.0}
     assert targets.class_weight(described([True, False], ONE), {True: 2.0}) == {1: 2.0}
     assert targets.class_weight(Target(), {5: 2.0}) == {5: 2.0}
+    assert targets.class_weight(text, None) is None
+    with pytest.raises(InputError, match=r"class_weight must be a dict .* Received: 'balanced'"):
+        targets.class_weight(text, "balanced")
     with pytest.raises(InputError, match=r"must be labels of y \(3, 7\)\. Received: 0"):
         targets.class_weight(described([3, 7], ONE), {0: 2.0, 7: 1.0})
 

@@ -33,7 +33,7 @@ class SearchData:
         groups: Group labels of shape `(n_samples,)`, or None.
         dataset: The data set that the arrays come from; None for a user's own arrays.
         rows: The number of rows.
-        feature_names: The columns of `x`; None where they have no names.
+        columns: The names of the columns of `x`, for several inputs a list or dict of them; None where they have none.
         label_column: The name of the column of `y`; None where it has none.
         target: What the targets are: a `targets.Target`, or a list, tuple or dict of them.
     """
@@ -44,7 +44,7 @@ class SearchData:
     groups: Any
     dataset: Dataset | None
     rows: int
-    feature_names: list[str] | None = None
+    columns: Any = None
     label_column: str | None = None
     target: Any = NUMBERS
 
@@ -95,7 +95,7 @@ def check_data(x: Any, y: Any, *, groups: Any = None, sample_weight: Any = None)
         x, y = dataset.x, dataset.y
     if x is None:
         raise InputError("search() needs x and y. Received: None for x. Give both.")
-    names, label_column = (dataset.feature_names, dataset.target) if dataset else (column_names(x), _name(y))
+    names, label_column = (list(dataset.feature_names), dataset.target) if dataset else (_columns(x), _name(y))
     x = features.plain_features(x)  # before y, which comes with x in a tf.data data set
     if y is None:
         raise InputError("search() needs x and y. Received: None for y. Give both.")
@@ -112,7 +112,7 @@ def check_data(x: Any, y: Any, *, groups: Any = None, sample_weight: Any = None)
         groups=groups,
         dataset=dataset,
         rows=rows,
-        feature_names=list(names) if names else None,
+        columns=names or None,
         label_column=label_column,
     )
 
@@ -170,6 +170,14 @@ def plain(value: Any) -> Any:
     attributes = getattr(value, "__dict__", {})
     settings = {name: item for name, item in attributes.items() if isinstance(item, str | int | float | bool)}
     return {type(value).__qualname__: settings}
+
+
+def _columns(x: Any) -> Any:
+    if isinstance(x, Mapping):
+        return {key: _columns(part) for key, part in x.items()}
+    if isinstance(x, list | tuple) and any(map(folds.is_array, x)):
+        return [_columns(part) for part in x]
+    return column_names(x)
 
 
 def _name(y: Any) -> str | None:

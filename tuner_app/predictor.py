@@ -60,6 +60,8 @@ class Manifest:
         refit_seconds: How long the training took.
         decoding: What the outputs are, so that they become labels again: `targets.to_json` of the target, the classes
             of a model of one output left out; None where the first version wrote the manifest.
+        columns: For a model of several inputs, or of text: the names of each one's columns, as lists in a list or dict
+            as `x` came in one; None where they have no names.
         model_file: The name of the model's file.
         rebuild: What `rebuilding` knows of making the model again from `build` and its weights; None where it cannot.
     """
@@ -82,6 +84,7 @@ class Manifest:
     search_id: str = ""
     refit_seconds: float = 0.0
     decoding: dict[str, Any] | None = None
+    columns: Any = None
     model_file: str = "best_model.keras"
     rebuild: dict[str, Any] | None = None
 
@@ -274,7 +277,9 @@ class Predictor:
         if self.manifest.input_shape is None:
             from tuner_app.programs import with_text_tensors
 
-            arrays = _with_its_axes(self.model, folds.with_tuples(features.plain_features(x)))
+            arrays = _with_its_axes(
+                self.model, folds.with_tuples(features.plain_features(_each_in_order(x, self.manifest.columns)))
+            )
             return self.model.predict(with_text_tensors(arrays), batch_size=batch_size, verbose=0)
         rows = _checked(_in_order(x, self.manifest.feature_names), tuple(self.manifest.input_shape))
         block = _block(rows)
@@ -325,6 +330,17 @@ def _as_rows(outputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return rows.astype(np.float32) if rows.dtype.kind == "f" else rows
 
 
+def _each_in_order(x: Any, columns: Any) -> Any:
+    """The tables among several inputs with their columns in order."""
+    if isinstance(columns, Mapping):
+        is_alike = isinstance(x, Mapping) and set(x) == set(columns)
+        return {key: _each_in_order(x[key], columns[key]) for key in x} if is_alike else x
+    if columns is None or _is_names(columns):
+        return _in_order(x, columns)
+    is_alike = isinstance(x, list | tuple) and len(x) == len(columns)
+    return [_each_in_order(part, names) for part, names in zip(x, columns, strict=True)] if is_alike else x
+
+
 def _in_order(x: Any, names: Sequence[str] | None) -> Any:
     """A table's columns in the order of the training; anything without named columns as it is."""
     present = list(getattr(x, "columns", ()))
@@ -347,6 +363,8 @@ def _in_order(x: Any, names: Sequence[str] | None) -> Any:
 def _checked(x: Any, input_shape: tuple[int, ...]) -> npt.NDArray[Any]:
     has_rows = len(x) if isinstance(x, Sequence) else tuple(getattr(x, "shape", (1,))[:1]) not in ((), (0,))
     rows = features.plain_features(x) if has_rows else np.asarray(x)
+    if not has_rows and rows.dtype.kind == "O":  # a table without rows says nothing of what they would be
+        rows = rows.astype(np.float32)
     if rows.shape[1:] != input_shape or rows.ndim != len(input_shape) + 1:
         expected = ", ".join(["n_samples", *map(str, input_shape)])
         raise DataError(f"x must have the shape ({expected}). Received: {rows.shape}. A single row is x[None].")
@@ -460,6 +478,16 @@ def _or_null(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: value is None or is_valid(value)
 
 
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(_is_text, value))
+
+
+def _is_columns(value: Any) -> bool:
+    if isinstance(value, dict | list) and not _is_names(value):
+        return all(map(_is_columns, value.values() if isinstance(value, dict) else value))
+    return value is None or _is_names(value)
+
+
 def _is_decoding(value: Any) -> bool:
     try:
         targets.from_json(value)
@@ -505,12 +533,13 @@ _FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "search_id": ("text", _is_text),
     "refit_seconds": ("a number", _is_number),
     "model_sha256": ("text", _is_text),
+    "columns": ("null, or lists of texts in a list or object", _is_columns),
     "decoding": ("null or an object that says what the outputs are", _or_null(_is_decoding)),
     "model_file": ("best_model.keras or best_model.weights.h5", lambda value: value in _MODEL_FILES),
     "rebuild": ("null or an object with the text build and the object x", _or_null(_is_recipe)),
 }
 # Fields that manifests of the first version do not have; such a manifest has their defaults.
-_ADDED_FIELDS: frozenset[str] = frozenset({"decoding", "model_file", "rebuild"})
+_ADDED_FIELDS: frozenset[str] = frozenset({"decoding", "columns", "model_file", "rebuild"})
 
 
 def _plain(value: Any) -> Any:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 REFIT_FOLD = -1
 # What a manifest of an earlier version may have wrong, since it looked at the target alone.
-_DECIDED_ANEW = ("classes", "decoding", "feature_names", "input_shape", "score")
+_DECIDED_ANEW = ("classes", "decoding", "feature_names", "columns", "input_shape", "score")
 _POLL_SECONDS = 0.2
 
 
@@ -163,7 +163,7 @@ def _manifest(search: Search, candidate: Candidate) -> predictor.Manifest:
     dataset = data.dataset
     objective, score, std = _chosen_score(tuner)
     inputs = arrays_in(data.x)
-    is_one = len(inputs) == 1 and inputs[0].ndim > 1 and inputs[0].dtype.kind in "biuf"
+    is_one = inputs[0] is data.x and inputs[0].ndim > 1 and inputs[0].dtype.kind in "biuf"
     described = {"source": None if dataset is None else dataset.source, "target": data.label_column}
     return predictor.Manifest(
         hyperparameters=dict(candidate.values),
@@ -175,7 +175,8 @@ def _manifest(search: Search, candidate: Candidate) -> predictor.Manifest:
         seed=tuner.oracle.seed,
         classes=data.labels,
         decoding=targets.description(data.target),
-        feature_names=data.feature_names if is_one else None,
+        feature_names=data.columns if is_one else None,
+        columns=None if is_one else data.columns,
         input_shape=list(inputs[0].shape[1:]) if is_one else None,
         image_shape=list(dataset.image_shape) if dataset is not None and dataset.image_shape else None,
         data={**described, "fingerprint": search.fingerprint},

@@ -261,10 +261,15 @@ def class_weight(target: Any, weights: Any) -> Any:
         weights: The option `class_weight`: label to weight.
 
     Raises:
-        InputError: A key is no label.
+        InputError: It is no dict, or a key is no label.
     """
+    if weights is not None and not isinstance(weights, Mapping):
+        raise InputError(
+            f"class_weight must be a dict of labels and their weights. Received: {weights!r}. For balanced ones see "
+            "sklearn.utils.class_weight.compute_class_weight."
+        )
     labels = target.classes if isinstance(target, Target) else None
-    if labels is None or not isinstance(weights, Mapping):
+    if labels is None or weights is None:
         return weights
     number = {label: i for i, label in enumerate(labels.tolist())}
     strange = [key for key in weights if key not in number]
