@@ -15,8 +15,8 @@ from tuner_app import console, predict, report, tune
 from tuner_app.errors import ProjectError, SearchError, SearchInterrupted
 
 PACKAGE = Path(tuner_app.__file__).parent
-# Those that only a command's user meets; `figures` makes the options that the report advises.
-OF_COMMANDS = ("console", "tune", "predict", "report", "figures")
+# Those that only a command's user meets; `figures` and `advice` have the options that the report advises to their user.
+OF_COMMANDS = ("console", "tune", "predict", "report", "figures", "advice")
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 _COMMAND = re.compile(r"python -m tuner_app\.(\w+)")
 

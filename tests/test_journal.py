@@ -238,3 +238,32 @@ class TestReadBack:
         self.describe(project, **change)
         with pytest.raises(ProjectError, match=r"search\.json is damaged .*Search anew with overwrite=True"):
             journal.load_search(project)
+
+
+class TestForeignRecords:
+    """A whole folder of another search, such as an unpacked archive: one line, not one for each file."""
+
+    def foreign(self, project: Project) -> None:
+        TestReadBack().describe(project)
+        for trial in ("0000", "0001"):
+            for fold in range(3):
+                Journal(project, "other").write(dataclasses.replace(RECORD, trial_id=trial, fold=fold, execution=0))
+
+    def test_a_reader_says_so_in_one_line(self, project: Project, caplog: pytest.LogCaptureFixture) -> None:
+        self.foreign(project)
+        with caplog.at_level(logging.WARNING):
+            assert journal.load_search(project).candidates == ()
+        first = project.fold_file("0000", 0)
+        assert caplog.messages[0] == f"{first} and 5 more are left out, each because it belongs to another search."
+        assert len(caplog.messages) == 1
+
+    def test_a_search_sets_them_aside_in_one_line(self, project: Project, caplog: pytest.LogCaptureFixture) -> None:
+        self.foreign(project)
+        with caplog.at_level(logging.WARNING):
+            assert Journal(project, "search").read() == []
+        assert len(caplog.messages) == 1
+        assert (
+            " and 5 more are not used, each because it belongs to another search. They are kept as "
+            in (caplog.messages[0])
+        )
+        assert len(list(project.path.glob("trial_*/fold_*.json.damaged"))) == 6

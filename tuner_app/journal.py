@@ -19,7 +19,7 @@ from typing import Any
 
 from tuner_app import description
 from tuner_app.errors import ProjectError
-from tuner_app.project import Project, digest, read_json, set_aside, write_whole
+from tuner_app.project import Project, digest, first_of, read_json, set_all_aside, write_whole
 from tuner_app.results import Candidate, FoldResult, ScoreRule
 
 logger = logging.getLogger(__name__)
@@ -108,18 +108,27 @@ class Journal:
 
     def read(self) -> list[FoldResult]:
         """All good records; a damaged or foreign file is set aside and reported."""
-        return [result for _, result in self._read_files()]
+        results, unusable = _read_records(self.project, self.search_id)
+        for reason, paths in unusable.items():
+            set_all_aside(paths, reason)
+        return results
 
-    def _read_files(self) -> Iterator[tuple[pathlib.Path, FoldResult]]:
-        for path in sorted(self.project.path.glob("trial_*/fold_*.json")):
-            try:
-                result = decode(path.read_text(encoding="utf-8"), self.search_id)
-                if path != self.project.fold_file(result.trial_id, result.fold, result.execution):
-                    raise DamagedRecordError("it lies in the place of another fold")
-            except (DamagedRecordError, OSError, UnicodeDecodeError) as error:
-                set_aside(path, str(error))
-            else:
-                yield path, result
+
+def _read_records(
+    project: Project, search_id: str, n_splits: float = math.inf
+) -> tuple[list[FoldResult], dict[str, list[pathlib.Path]]]:
+    """The good records of a project, and by reason the files that are none."""
+    results: list[FoldResult] = []
+    unusable: dict[str, list[pathlib.Path]] = {}
+    for path in sorted(project.path.glob("trial_*/fold_*.json")):
+        try:
+            result = decode(path.read_text(encoding="utf-8"), search_id)
+            if path != project.fold_file(result.trial_id, result.fold, result.execution) or result.fold >= n_splits:
+                raise DamagedRecordError("it lies in the place of another fold")
+            results.append(result)
+        except (DamagedRecordError, OSError, UnicodeDecodeError) as error:
+            unusable.setdefault(str(error), []).append(path)
+    return results, unusable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,15 +173,10 @@ def load_search(project: Project) -> SearchRecord:
             description.check_consistent(content)
     except (KeyError, TypeError, ValueError) as error:
         raise ProjectError(f"{project.search_file} is damaged ({error!r}). Search anew with overwrite=True.") from error
-    results = []
-    for path in sorted(project.path.glob("trial_*/fold_*.json")):
-        try:
-            result = decode(path.read_text(encoding="utf-8"), search_id)
-            if path != project.fold_file(result.trial_id, result.fold, result.execution) or result.fold >= n_splits:
-                raise DamagedRecordError("it lies in the place of another fold")
-            results.append(result)
-        except (DamagedRecordError, OSError, UnicodeDecodeError) as error:
-            logger.warning("%s is left out: %s.", path, error)
+    results, unusable = _read_records(project, search_id, n_splits)
+    for reason, paths in unusable.items():
+        line = "%s is left out: %s." if len(paths) == 1 else "%s are left out, each because %s."
+        logger.warning(line, first_of(paths), reason)
     return SearchRecord(project, content, group(results), rule, n_splits, executions)
 
 

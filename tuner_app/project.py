@@ -16,7 +16,7 @@ import pathlib
 import re
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import filelock
@@ -305,6 +305,25 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def set_aside(path: pathlib.Path, reason: str) -> None:
     """Rename a file that cannot be used, so that it is neither read again nor lost."""
+    set_all_aside([path], reason)
+
+
+def set_all_aside(paths: Sequence[pathlib.Path], reason: str) -> None:
+    """Rename files that cannot be used for one reason, such as those of another search, and say so in one line."""
+    kept = [_renamed(path).name for path in paths]
+    if len(paths) == 1:
+        line = "%s is not used: %s. It is kept as %s; what is missing now is done again."
+    else:
+        line = "%s are not used, each because %s. They are kept as %s and so on; what is missing now is done again."
+    logger.warning(line, first_of(paths), reason, kept[0])
+
+
+def first_of(paths: Sequence[pathlib.Path]) -> str:
+    """Files in one line, however many they are."""
+    return f"{paths[0]} and {len(paths) - 1} more" if len(paths) > 1 else str(paths[0])
+
+
+def _renamed(path: pathlib.Path) -> pathlib.Path:
     aside = path.with_name(f"{path.name}.damaged")
     number = 1
     while aside.exists():
@@ -314,7 +333,7 @@ def set_aside(path: pathlib.Path, reason: str) -> None:
         path.rename(aside)
     except OSError as error:
         raise ProjectError(cannot_write(aside, error)) from error
-    logger.warning("%s is not used: %s. It is kept as %s; what is missing now is done again.", path, reason, aside.name)
+    return aside
 
 
 def read_json(path: pathlib.Path) -> dict[str, Any]:
