@@ -272,6 +272,7 @@ class _Fit:
         self.given_callbacks: list[Any] = []
         # The copies, what they held at first, and whether a new container in place of another is theirs alone.
         self._births: list[tuple[Any, copies.Contents, bool]] = []
+        self._random_state: global_random.State
         self._seed = seed
         self.context = compiled_fit.FitContext(
             seed=seed,
@@ -299,6 +300,7 @@ class _Fit:
                 self._births.append((self.hypermodel, copies.Contents.of(self.hypermodel), True))
             with fitter.using(self.hypermodel):
                 self.model = build_seeded(fitter.build, self.hyperparameters, self._seed)
+            self._random_state = global_random.state()  # While no build has seeded them.
         compiled_fit.attach(self.model, self.context)
 
     def train(self) -> Any:
@@ -327,12 +329,10 @@ class _Fit:
                 yield
                 self._tell_of_draws(global_random.drawn_since(before))
             return
-        with programs.build_lock:  # Builds seed them, and put them back.
-            before = global_random.state()
         yield
-        if programs.build_lock.acquire(blocking=False):  # Else the next fit's end will do.
+        if programs.build_lock.acquire(blocking=False):  # Else a build has seeded them; the next fit's end will do.
             try:
-                self._tell_of_draws(global_random.drawn_since(before))
+                self._tell_of_draws(global_random.drawn_since(self._random_state))
             finally:
                 programs.build_lock.release()
 
