@@ -193,3 +193,14 @@ def test_the_epoch_of_restored_weights_counts_from_the_first_that_was_run_and_th
     assert kept_epochs([stopping(7)], 5, 6) == 3
     assert kept_epochs([stopping(2), stopping(4), stopping(0, restores=False)], 0, 6) == 5
     assert kept_epochs([], 5, 6) == 6
+
+
+@WAYS
+def test_lists_of_callbacks_in_lists_are_one(make_tuner: Make, data: Data, way: dict[str, Any]) -> None:
+    counted: Counter[int] = Counter()
+
+    def fit(model: keras.Model, x: Any, y: Any, callbacks: Any, **options: Any) -> Any:
+        return model.fit(x, y, epochs=5, callbacks=[callbacks, [Curve(PEAK_AT_2), Epochs(counted, len(x))]], **options)
+
+    search(make_tuner, data, hypermodel(fit), score_epoch="best", **way)
+    assert counted == {12: 10, ALL_ROWS: 2}

@@ -247,7 +247,7 @@ def _own_callbacks(context: FitContext, given: Any) -> Any:
     if isinstance(given, keras.callbacks.CallbackList):
         callbacks, members = given, given.callbacks
     else:
-        members = callbacks = list(given) if isinstance(given, list | tuple) else [given] if given is not None else []
+        members = callbacks = [] if given is None else keras.tree.flatten(given)  # Keras takes lists in lists, too.
     context.paths.move(members, made_in_fit=True)
     return callbacks
 
