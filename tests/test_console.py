@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,3 +121,14 @@ def test_a_column_of_labels_is_named_with_an_option(tmp_path: Path, capsys: pyte
     (tmp_path / "data.csv").write_text("a,b\n1,2\n")
     assert console.run(tune.main, ["--data", str(tmp_path / "data.csv"), "--directory", str(tmp_path)]) == 1
     assert capsys.readouterr().err.endswith("has the columns 'a', 'b'. Name it with --target.\n")
+
+
+def test_what_the_library_logs_is_said_in_options_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr(logging.root, "level", logging.WARNING)
+    monkeypatch.setattr(logging.getLogger("tuner_app"), "level", logging.WARNING)
+    tune._configure_logging(argparse.Namespace(verbose=False))
+    logging.getLogger("tuner_app.search").warning("%s has changed; start over with overwrite=True.", "It")
+    assert capsys.readouterr().err == "It has changed; start over with --overwrite.\n"

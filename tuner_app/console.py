@@ -13,6 +13,7 @@ The library's messages name Python's arguments; here, and nowhere else, they bec
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -79,6 +80,14 @@ def in_options(message: str) -> str:
     for phrase, options in PHRASES:
         first = first.replace(phrase, options)
     return "\n".join([first, *rest])
+
+
+class InOptions(logging.Formatter):
+    """What the library logs, as a command says it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message alone, without level or time."""
+        return in_options(super().format(record))
 
 
 def _end(code: int) -> int:

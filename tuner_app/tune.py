@@ -206,7 +206,9 @@ def _configure_logging(arguments: argparse.Namespace) -> None:
     import logging
 
     level = logging.INFO if arguments.verbose else logging.WARNING
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(console.InOptions())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("tuner_app").setLevel(level)
 
 
