@@ -45,7 +45,8 @@ class Manifest:
         score_std: Its standard deviation over the folds.
         objective: The metric that chose it, such as `val_accuracy`.
         n_splits: The number of folds.
-        epochs: How many epochs the model was trained for.
+        epochs: How many epochs the model was trained for, in all calls of `model.fit`; 0 where the folds did not tell,
+            as with a training loop of one's own.
         seed: The seed of the search.
         classes: The labels in the order of the model's outputs; None for a regression.
         feature_names: The columns in the order of the model's inputs; None where they have no names.
