@@ -67,6 +67,7 @@ class RankedCandidate:
         tied: Whether another candidate has the very same mean.
         failures: How many of its fits failed.
         parts: With several objectives, the mean of each by name; else empty.
+        train_mean: The mean over the folds on the rows that they were trained on; None where it was not asked for.
     """
 
     trial_id: str
@@ -78,6 +79,7 @@ class RankedCandidate:
     tied: bool = False
     failures: int = 0
     parts: dict[str, float] = dataclasses.field(default_factory=dict)
+    train_mean: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -440,7 +442,8 @@ def measure(rule: ScoreRule) -> Measure:
 def ranking(record: SearchRecord) -> Ranking:
     """The finished candidates of a search, best first, with the ranks of `cv_results_`."""
     candidates = record.finished
-    table = cv_results(candidates, record.rule, n_splits=record.n_splits)
+    trained = any(fold.train_scores for candidate in candidates for fold in candidate.folds)
+    table = cv_results(candidates, record.rule, n_splits=record.n_splits, return_train_score=trained)
     means, ranks = np.asarray(table["mean_test_score"]), np.asarray(table["rank_test_score"])
     shared = Counter(ranks[np.isfinite(means)].tolist())
     what = measure(record.rule)
@@ -455,6 +458,7 @@ def ranking(record: SearchRecord) -> Ranking:
             tied=shared[int(ranks[i])] > 1 and math.isfinite(means[i]),
             failures=len(candidates[i].errors),
             parts=_parts(table, record.rule, i),
+            train_mean=what.natural(table["mean_train_score"][i]) if trained else None,
         )
         for i in np.lexsort((np.arange(len(ranks)), ranks, np.isnan(means)))
     ]

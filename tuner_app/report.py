@@ -975,13 +975,15 @@ def _results_words(found: _Findings) -> str:
 def _score_head(found: _Findings) -> list[str]:
     n_folds, mean = found.doubt.n_folds, f"Mean {found.ranked.measure.name}"
     folds = [f"Fold {k}" for k in range(n_folds)] if n_folds <= MOST_FOLDS_LISTED else []
-    return ["Rank", *found.ranked.space, mean, "Standard deviation", *found.best.parts, *folds]
+    train = [] if found.best.train_mean is None else [f"{mean} on the training rows"]
+    return ["Rank", *found.ranked.space, mean, "Standard deviation", *train, *found.best.parts, *folds]
 
 
 def _score_cells(found: _Findings, row: figures.RankedCandidate) -> list[str]:
     rank = f"{row.rank} (tie)" if row.tied else str(row.rank)
     folds = row.fold_scores if len(row.fold_scores) <= MOST_FOLDS_LISTED else ()
-    numbers = (row.mean, row.std, *row.parts.values(), *folds)
+    train = () if row.train_mean is None else (row.train_mean,)
+    numbers = (row.mean, row.std, *train, *row.parts.values(), *folds)
     return [rank, *_value_cells(found, row), *(_precise(number) for number in numbers)]
 
 

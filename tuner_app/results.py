@@ -429,7 +429,7 @@ def _train_scores(candidate: Candidate, rule: ScoreRule, index: int | None) -> l
     scores = []
     for fold in candidate.folds:
         metrics = {f"val_{name}": value for name, value in fold.train_scores.items()} | fold.train_scores
-        if fold.error is not None or not metrics:
+        if fold.error is not None or any(name not in metrics for name, _ in rule.objectives):
             scores.append(rule.error_score)
         else:
             scores.append(rule.value(metrics) if index is None else rule.signed(metrics, *rule.objectives[index]))

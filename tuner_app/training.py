@@ -249,12 +249,14 @@ class FoldFitter:
         return _confusion(arrays_in(self.y)[0][rows], predicted, n_classes)
 
     def _scores_on_training_rows(self, task: FoldTask, fit: _Fit) -> dict[str, float]:
-        x, y = Rows(self.x, task.train_rows).copy(), Rows(self.y, task.train_rows).copy()
-        asked = int(self.fit_options.get("batch_size") or 32)
-        batch_size = compiled_fit.evaluation_batch_size(fit.model, asked, programs.signature(fit.model))
-        scores = fit.model.evaluate(
-            programs.with_text_tensors(x), y, batch_size=batch_size, verbose=0, return_dict=True
+        """As the validation rows are scored: by the same program, and weighted where they are."""
+        x, y, weight = (
+            None if part is None else Rows(part, task.train_rows) for part in (self.x, self.y, self.sample_weight)
         )
+        assert x is not None
+        assert y is not None
+        batch_size = int(self.fit_options.get("batch_size") or 32)
+        scores = compiled_fit.evaluate(fit.model, fit.context, x, y, weight, batch_size=batch_size)
         return metric_values.numbers_of(scores)
 
 
