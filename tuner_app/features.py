@@ -73,15 +73,22 @@ def _refuse_what_is_not_dense(x: Any, name: str) -> None:
 def _of_table(table: Any, name: str) -> Array:
     """A table's columns side by side: all numbers, or all text."""
     labels = [repr(label) for label in table.columns]
-    columns = [_of_array(np.asarray(table.iloc[:, i]), name, f" in column {label}") for i, label in enumerate(labels)]
-    for column, label in zip(columns, labels, strict=True):
-        if column.dtype.kind == "f" and not np.isfinite(column).all():
-            row = int(np.argmin(np.isfinite(column)))
-            raise DataError(
-                f"{name} must hold finite numbers. Received: NaN or infinity in row {row} of column {label}. Remove or "
-                "fill such rows."
-            )
-    return _side_by_side(columns, labels, name) if columns else np.empty((len(table), 0))
+    if all(isinstance(kind, np.dtype) and kind.kind in "iuf" for kind in table.dtypes):
+        array = np.asarray(table)  # without a copy where all columns have one type
+    else:
+        parts = enumerate(labels)
+        columns = [_of_array(np.asarray(table.iloc[:, i]), name, f" in column {label}") for i, label in parts]
+        array = _side_by_side(columns, labels, name)
+    # A sum is finite when all numbers are, or overflows, which the second look settles.
+    with np.errstate(over="ignore", invalid="ignore"):
+        suspicious = array.dtype.kind == "f" and not np.isfinite(np.sum(array))
+    if suspicious and not np.isfinite(array).all():
+        row, column = np.argwhere(~np.isfinite(array))[0]
+        raise DataError(
+            f"{name} must hold finite numbers. Received: NaN or infinity in row {row} of column {labels[column]}. "
+            "Remove or fill such rows."
+        )
+    return array
 
 
 def _side_by_side(columns: Sequence[Array], labels: Sequence[Any], name: str) -> Array:
