@@ -122,6 +122,24 @@ def test_a_project_of_a_version_that_kept_none_of_it_resumes(make_tuner: Make, d
     assert again["asked"]["build"]["layer 2"]["units"] == 4
 
 
+def test_the_words_of_another_keras_are_not_compared(make_tuner: Make, data: Data) -> None:
+    from tuner_app.project import digest, sealed, write_json
+
+    first = search(make_tuner, data, two_layers())
+    known = json.loads(first.project.search_file.read_text())
+    del known["checksum"]
+    known["asked"]["build"]["keras"] = "3.0.0"
+    known["asked"]["build"]["layer 2"]["brand"] = "new"
+    known["search_id"] = digest(known["asked"])
+    write_json(first.project.search_file, sealed(known))
+    for path in first.project.path.glob("trial_*/fold_*.json"):
+        path.unlink()
+    for _ in range(2):
+        search(make_tuner, data, two_layers())
+        again = json.loads(first.project.search_file.read_text())
+        assert (again["search_id"], again["asked"]["build"]) == (known["search_id"], known["asked"]["build"])
+
+
 CODE = '''
 import keras
 import keras_tuner

@@ -20,6 +20,7 @@ import pytest
 from tuner_app.errors import ProjectError
 from tuner_app.model_file import known_to_all_processes, loading_obstacle, saving_obstacle
 from tuner_app.predictor import load_manifest, load_predictor
+from tuner_app.project import read_json, sealed, write_json
 
 Make = Callable[..., Any]
 Data = tuple[Any, Any]
@@ -314,6 +315,17 @@ def test_one_whose_weights_alone_are_kept_is_refused_then(make_tuner: Make, data
         ProjectError, match=r"weights of a model that build does not give back \(.*Put the hypermodel's"
     ):
         _ = again.best_model_
+
+
+def test_the_weights_of_another_keras_are_taken_where_they_fit(make_tuner: Make, data: Data) -> None:
+    first = search(make_tuner, data, linear(lambda: Unsaved(3)))
+    content = read_json(first.project.manifest_file)
+    content["versions"]["keras"], content["rebuild"]["build"] = "3.0.0", "other words"
+    write_json(first.project.manifest_file, sealed(content))
+    again = make_tuner(linear(lambda: Unsaved(3)), fold_fitter=None)
+    np.testing.assert_array_equal(*(t.best_model_.predict(data[0], verbose=0) for t in (first, again)))
+    with pytest.raises(ProjectError, match="build does not give back"):
+        _ = make_tuner(linear(lambda: Unsaved(4)), fold_fitter=None).best_model_
 
 
 def test_fold_models_that_keras_cannot_save_are_kept_as_weights(make_tuner: Make, data: Data) -> None:

@@ -96,7 +96,9 @@ def kept_model(
     if recipe is not None:
         try:
             model, description = _built(path, manifest, build, space(), _zeros(recipe["x"]))
-            if digest(description) == recipe["build"]:
+            # Another Keras may word the same model otherwise; where only its weights are kept, that they fit must do.
+            other_keras = manifest.versions.get("keras") != keras.__version__
+            if digest(description) == recipe["build"] or (other_keras and path == project.weights_file):
                 return model, manifest
             reason = "build makes another model than it did"
         except Exception as error:  # whatever the user's code, changed since, happens to raise

@@ -415,8 +415,7 @@ class Search:
         if drawn_anew:
             asked = self._with_kept_folds(asked, known)
         if known is not None:
-            if self.model is None:  # whatever keeps it from being built, the fits tell
-                asked |= {name: value for name, value in known["asked"].items() if name == "build"}
+            asked = _with_comparable_build(asked, known["asked"])
             description.check_same_search(project, known, asked)
             self._warn_of_other_code(known)
         self.search_id = description.search_id(known, asked, lambda: journal.owners(project))
@@ -504,7 +503,7 @@ class Search:
             "compiled_epochs": {"compile_epochs": tuner.compile_epochs, "jit_compile": tuner.jit_compile},
         }
         if self.model is not None:
-            asked["build"] = self.model
+            asked["build"] = {"keras": keras.__version__, **self.model}
         plain: dict[str, Any] = json.loads(json.dumps(asked, default=inputs.plain))
         return plain
 
@@ -676,6 +675,17 @@ class Search:
     def _tell(self, event: str, *arguments: Any, **options: Any) -> None:
         for observer in self.observers:
             getattr(observer, event)(*arguments, **options)
+
+
+def _with_comparable_build(asked: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked, with the model that the project knows where that cannot be compared with this one.
+
+    Whatever keeps a model from being built, the fits tell; another Keras may word the same model otherwise.
+    """
+    known, now = then.get("build"), asked.get("build")
+    if known is None or (now is not None and now["keras"] == known.get("keras")):
+        return dict(asked)
+    return {**asked, "build": known}
 
 
 def overridden_hooks(tuner: GridSearchCV) -> list[str]:
