@@ -401,7 +401,7 @@ class TestCommand:
             assert said.out == ""
 
     def test_the_errors_have_their_types(self, tmp_path: pathlib.Path) -> None:
-        with pytest.raises(ProjectError, match="no finished candidate"):
+        with pytest.raises(ProjectError, match=r"no finished candidate yet\. Call search\(\) again to continue"):
             report.write_report(write_search(tmp_path, [], lambda v, k: 0))
         with pytest.raises(SearchError, match="nothing to report"):
             report.write_report(write_search(tmp_path, nodes(1), lambda v, k: 0, failed=itertools_all(1), name="b"))

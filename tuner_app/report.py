@@ -171,10 +171,7 @@ def _gather(record: SearchRecord, pictures: Sequence[ConfusedPicture] | None) ->
     from tuner_app.pictures import kept_pictures
 
     if not record.finished:
-        raise ProjectError(
-            f"{record.project.path} has no finished candidate yet. "
-            "Run the same `python -m tuner_app.tune` again to continue."
-        )
+        raise ProjectError(f"{record.project.path} has no finished candidate yet. Call search() again to continue.")
     ranked = figures.ranking(record)
     best, doubt = ranked.best, figures.significance(ranked)
     if best is None or doubt is None:
