@@ -139,3 +139,25 @@ def test_hyperparameters_that_its_fits_declared_are_kept(
     assert tuner.cv_results_["params"] == [{"a": a, "late": late} for a in (1, 2, 3) for late in (10, 20)]
     assert same_as_in_the_file(tuner, "late")
     assert not list(directory.rglob("*.damaged"))
+
+
+def test_of_models_that_were_trained_twice_one_is_kept(
+    directory: Path, make_tuner: Callable[..., Any], data: Any
+) -> None:
+    """Version 0.1.0 also told models of one layer apart by the second layer's units."""
+
+    def layers(hp: Any) -> None:
+        for i in range(hp.Int("num_layers", 1, 2)):
+            hp.Choice(f"units_{i}", [8, 16])
+
+    whole = make_tuner(layers, cv=2, project_name="whole")
+    whole.search(*data)
+    fitter = FakeFitter()
+    tuner = make_tuner(layers, cv=2, fold_fitter=fitter, directory=directory, project_name="growing", n_jobs=1)
+    tuner.search(*data)
+    assert fitter.tasks == []
+    assert tuner.cv_results_["params"] == whole.cv_results_["params"]
+    assert len(tuner.cv_results_["params"]) == 6
+    seeds = [[fold.seed for fold in candidate.folds] for candidate in tuner.candidates()]
+    assert seeds == [[fold.seed for fold in candidate.folds] for candidate in whole.candidates()]
+    assert len(list((directory / "growing").rglob("fold_*.damaged"))) == 2 * 2
