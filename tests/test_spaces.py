@@ -217,7 +217,9 @@ class TestGrowingSpaces:
         tuner.search(*data)
         assert tuner.cv_results_["params"] == [{"a": 7}, {"a": 8}]
 
-    def test_reading_a_value_is_asking_for_it(self, make_tuner: Make, data: Data) -> None:
+    def test_reading_a_value_is_asking_for_it_and_what_nobody_asks_for_is_named(
+        self, make_tuner: Make, data: Data, caplog: pytest.LogCaptureFixture
+    ) -> None:
         hp = keras_tuner.HyperParameters()
         hp.Choice("a", [1, 2])
         hp.Choice("b", [1, 2])
@@ -225,6 +227,7 @@ class TestGrowingSpaces:
         tuner = make_tuner(lambda hp: hp.get("a") + hp.values["b"], cv=2, hyperparameters=hp)
         tuner.search(*data)
         assert tuner.cv_results_["params"] == [{"a": a, "b": b} for a in (1, 2) for b in (1, 2)]
+        assert caplog.text.count("no fit has asked for it: nobody asks for it.") == 1
 
 
 class TestHyperparametersOfFits:

@@ -125,6 +125,7 @@ class Search:
         self.exhausted = False
         self.handed_out = False
         self.must_wait = False
+        self.told_unasked = False
         self.trials: dict[str, Trial] = {}
         self.tasks_left: dict[str, int] = {}
         self.declared = {entry["config"]["name"] for entry in tuner.asked_space}
@@ -227,6 +228,18 @@ class Search:
         self.exhausted = trial.status == TrialStatus.STOPPED
         if self.exhausted:
             self._drop_foreign_trials()
+            self._tell_what_was_not_searched()
+
+    def _tell_what_was_not_searched(self) -> None:
+        """Once every candidate is done: what no model has ever asked for, most likely a name with a typing error."""
+        oracle = self.tuner.oracle
+        if self.told_unasked or not oracle.grid.is_over:
+            return
+        self.told_unasked = True
+        asked = {name for trial in oracle.trials.values() for name in trial.hyperparameters.values}
+        unasked = [hp.name for hp in oracle.declared if hp.name not in asked]
+        if unasked:
+            logger.warning("Not searched, since no build and no fit has asked for it: %s.", ", ".join(unasked))
 
     def _drop_foreign_trials(self) -> None:
         """Set aside what is in the journal of candidates that this search does not have.
