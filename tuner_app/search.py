@@ -153,6 +153,8 @@ class Search:
         with self.stop.listening():
             try:
                 self._loop()
+                if tuner.fold_fitter is None:
+                    self.fitter.fits_ended()
                 self._finish()
             except FoldStopped:
                 self._interrupted()

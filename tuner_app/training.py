@@ -71,6 +71,7 @@ class FoldFitter:
         own_folder: A task's folder within one that a user's callback writes to.
         model_file: Where the fold's model is kept; None where it is not.
         settings: Keras's settings of the thread that began the search.
+        random_state: The process's random numbers when the search began.
     """
 
     hypermodel: keras_tuner.HyperModel
@@ -97,6 +98,7 @@ class FoldFitter:
     own_folder: Callable[[FoldTask, str], str] = lambda task, folder: folder
     model_file: Callable[[FoldTask], pathlib.Path | None] = lambda task: None
     settings: KerasSettings = dataclasses.field(default_factory=lambda: KerasSettings.current())
+    random_state: global_random.State = dataclasses.field(init=False, default_factory=global_random.state)
 
     def __call__(self, task: FoldTask) -> tuple[FoldResult, keras_tuner.HyperParameters]:
         """Fit a candidate on a fold.
@@ -110,6 +112,21 @@ class FoldFitter:
             if not may_try_again:
                 break
         return record, hyperparameters
+
+    def fits_ended(self) -> None:
+        """Tell, when all folds are fitted, what a short fit could not: others were always building when it ended."""
+        with programs.build_lock:
+            self.tell_of_draws(global_random.drawn_since(self.random_state))
+
+    def tell_of_draws(self, names: list[str]) -> None:
+        """Say, once per search, which of the process's random numbers were drawn; nothing where none were."""
+        if names:
+            self.tell_once("random numbers", global_random.told(names))
+
+    def tell_once(self, subject: str, line: str) -> None:
+        """A warning once per search, not once per fit."""
+        if self.cache.is_news("told", subject):
+            logger.warning("%s", line)
 
     def refit(self, task: FoldTask, plan: RefitPlan, *, check: Callable[[], None]) -> keras.Model:
         """Fit a candidate and keep the model. Failures are the caller's.
@@ -329,18 +346,14 @@ class _Fit:
             with global_random.kept():
                 before = global_random.seed_for_fit(self._seed)
                 yield
-                self._tell_of_draws(global_random.drawn_since(before))
+                self.fitter.tell_of_draws(global_random.drawn_since(before))
             return
         yield
-        if programs.build_lock.acquire(blocking=False):  # Else a build has seeded them; the next fit's end will do.
+        if programs.build_lock.acquire(blocking=False):  # Else a build has seeded them; the search's end will tell.
             try:
-                self._tell_of_draws(global_random.drawn_since(self._random_state))
+                self.fitter.tell_of_draws(global_random.drawn_since(self._random_state))
             finally:
                 programs.build_lock.release()
-
-    def _tell_of_draws(self, names: list[str]) -> None:
-        if names:
-            self._tell_once("random numbers", global_random.told(names))
 
     def tell_what_copies_collected(self) -> None:
         """One line per search for each class whose copies have collected what nobody will find."""
@@ -350,9 +363,7 @@ class _Fit:
                 self._tell_once(f"{type(copied).__qualname__} collects", copies.what_a_copy_collects(copied, names))
 
     def _tell_once(self, subject: str, line: str) -> None:
-        """Once per search, not once per fit."""
-        if self.fitter.cache.is_news("told", subject):
-            logger.warning("%s", line)
+        self.fitter.tell_once(subject, line)
 
     def _parts(self, index: Any) -> tuple[Any, ...]:
         """`(x, y)` or `(x, y, sample_weight)` of rows."""
