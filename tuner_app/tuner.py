@@ -152,6 +152,7 @@ class GridSearchCV(keras_tuner.GridSearch):
         fold_fitter: Callable[[FoldTask], FoldResult] | None = None,
         **options: Any,
     ) -> None:
+        self._check_overridden()
         fit_checks.check_hypermodel(hypermodel)
         self.devices = devices.configure()
         self.cv, self.refit, self.return_train_score = cv, refit, return_train_score
@@ -160,7 +161,6 @@ class GridSearchCV(keras_tuner.GridSearch):
         self._check_counts(max_trials, executions_per_trial, seed)
         self.compile_epochs, self.jit_compile, self.keep_fold_models = compile_epochs, jit_compile, keep_fold_models
         self.verbose, self.observers, self.fold_fitter = verbose, observers, fold_fitter
-        self._check_overridden()
         # The working directory may be another one later; the project stays where it is.
         self.project = Project(os.path.abspath(directory or "."), project_name or "untitled_project")
         self._given_seed = seed
