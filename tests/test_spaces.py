@@ -15,6 +15,8 @@ from conftest import FakeFitter, record
 
 from tuner_app.errors import InputError, SearchError
 from tuner_app.folds import FoldTask
+from tuner_app.grid import Grid, grid
+from tuner_app.hyperparameters import RecordedHyperParameters
 from tuner_app.observers import SearchObserver, SearchPlan
 
 Make = Callable[..., Any]
@@ -391,6 +393,78 @@ class TestNothingIsEnumerated:
         assert plans[0].n_candidates == 2
         assert len(plans[0].space["n"]) == 10**12
         assert plans[0].space["n"][-1] == 10**12
+
+
+class TestRunsOfBuild:
+    """A run of `build` is what a candidate costs most where fits are short."""
+
+    @staticmethod
+    def candidates(program: Any) -> tuple[list[dict[str, Any]], int]:
+        """The candidates of a space that `program` declares with its defaults, and how often it was run for them."""
+        runs = 0
+
+        def counted(hyperparameters: Any) -> None:
+            nonlocal runs
+            runs += 1
+            program(hyperparameters)
+
+        candidates = Grid(_declared(program), counted)
+        found = []
+        while (proposal := candidates.next()) is not None:
+            candidates.tell(proposal.number, ())
+            found.append(proposal.values)
+        return found, runs
+
+    def test_few_runs_settle_that_a_space_says_all(self) -> None:
+        def program(hp: Any) -> None:
+            hp.Choice("a", list(range(30)))
+            with hp.conditional_scope("a", [1, 2]):
+                hp.Choice("b", list(range(30)))
+            hp.Choice("c", list(range(30)))
+
+        found, runs = self.candidates(program)
+        assert found == list(grid(_declared(program)))
+        assert len(found) == (28 + 2 * 30) * 30
+        assert runs < 120
+
+    @pytest.mark.parametrize("rare", [1, 29], ids=["the second value", "the last value"])
+    def test_what_one_value_of_a_large_space_changes_is_found(self, rare: int) -> None:
+        def program(hp: Any) -> None:
+            if hp.Choice("a", list(range(30))) != rare:
+                hp.Choice("b", list(range(30)))
+            hp.Choice("c", list(range(30)))
+
+        found, runs = self.candidates(program)
+        assert len(found) == len({repr(values) for values in found}) == 29 * 30 * 30 + 30
+        assert all(("b" in values) == (values["a"] != rare) for values in found)
+        assert runs > len(found)
+
+    def test_what_only_two_values_together_change_is_met_by_the_fits(self, make_tuner: Make, data: Data) -> None:
+        """Nothing is lost where the looks did not come upon it: it is what a fit has asked for then."""
+
+        def build(hp: Any) -> None:
+            values = list(range(12))
+            hp.Choice("a", values)
+            hp.Choice("b", values)
+
+        class Late(FakeFitter):
+            def __call__(self, task: Any) -> Any:
+                hyperparameters = RecordedHyperParameters(_declared(build), dict(task.values))
+                if (task.values["a"], task.values["b"]) == (7, 9):
+                    hyperparameters.Choice("c", [1, 2])
+                return super().__call__(task), hyperparameters
+
+        tuner = make_tuner(build, cv=2, fold_fitter=Late())
+        tuner.search(*data)
+        params = tuner.cv_results_["params"]
+        assert len(params) == 12 * 12 + 1
+        assert [values for values in params if "c" in values] == [{"a": 7, "b": 9, "c": 1}, {"a": 7, "b": 9, "c": 2}]
+
+
+def _declared(program: Any) -> list[Any]:
+    declared = RecordedHyperParameters()
+    program(declared)
+    return declared.space
 
 
 class TestValues:

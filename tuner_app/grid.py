@@ -10,11 +10,18 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
+import random
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from tuner_app.hyperparameters import RecordedHyperParameters
+
+# After so many runs that asked for what the space declares, looks elsewhere in the grid settle whether all of it is so.
+RUNS_BEFORE_LOOKS = 32
+# The looks: at most so many values of each hyperparameter, and so many candidates drawn from the whole grid.
+_VALUES_LOOKED_AT = 16
+_DRAWN_LOOKS = 32
 
 Values = dict[str, Any]
 Program = Callable[[RecordedHyperParameters], None]
@@ -76,6 +83,11 @@ class Grid:
     of their values other than the default makes one more candidate, in the order of the candidates that asked. So
     neither the candidates nor their order depend on what finished first, or on when the next one is asked for.
 
+    A run of the program costs as much as building a model. A space that declares all that its program asks for needs
+    none: where the first runs and looks all over the grid (each hyperparameter at its other values, and candidates
+    drawn from the whole) asked for just what the space declares, the rest is taken from the space. What such a program
+    nevertheless asks for later is met as what a fit has asked for.
+
     Args:
         space: The hyperparameters that are known before.
         program: Asks a `RecordedHyperParameters` for what a model has; what it is not told takes its default.
@@ -102,6 +114,8 @@ class Grid:
         self._open: dict[int, Proposal] = {}
         self._told: dict[int, Sequence[Any]] = {}
         self.given = self._heard = 0
+        self._runs = 0
+        self._is_declared = True  # As far as is known, the space says what the program asks for.
         self._ranges: dict[int, tuple[Any, ValueRange]] = {}
 
     @property
@@ -185,13 +199,48 @@ class Grid:
             path.append((name, choices, i + 1))
 
     def _run(self, values: Values) -> RecordedHyperParameters:
+        if self._is_declared and self._runs >= RUNS_BEFORE_LOOKS:
+            if self._runs == RUNS_BEFORE_LOOKS:
+                self._is_declared = all(map(self._is_foreseen, self._looks()))
+                self._runs += 1
+            if self._is_declared:
+                return self._foreseen(values)
         hyperparameters = RecordedHyperParameters(self._space, values)
         self._program(hyperparameters)
+        self._runs += 1
+        self._is_declared = self._is_declared and self._agrees(hyperparameters, values)
         new = hyperparameters.space[len(self._space) :]
         if new:
             self._admit(hyperparameters)
             self._space += [hp for hp in new if self._is_tuned(hp)]
         return hyperparameters
+
+    def _foreseen(self, values: Values) -> RecordedHyperParameters:
+        """What the space says that the program asks for."""
+        hyperparameters = RecordedHyperParameters(self._space, values)
+        hyperparameters.ask_all()
+        return hyperparameters
+
+    def _agrees(self, ran: RecordedHyperParameters, values: Values) -> bool:
+        return len(ran.space) == len(self._space) and set(ran.asked) == set(self._foreseen(values).asked)
+
+    def _is_foreseen(self, values: Values) -> bool:
+        """Whether the program asks, with these values, for what the space says. Nothing of this run is kept."""
+        hyperparameters = RecordedHyperParameters(self._space, values)
+        self._program(hyperparameters)
+        return self._agrees(hyperparameters, values)
+
+    def _looks(self) -> Iterator[Values]:
+        """Values all over the grid, the same for each search of this space."""
+        for hp in self._space:
+            choices = self.values_of(hp)
+            places = range(1, len(choices))
+            for place in dict.fromkeys([*places[:: max(1, -(-len(places) // _VALUES_LOOKED_AT))], *places[-1:]]):
+                yield {hp.name: choices[place]}
+        draw = random.Random(0)
+        for _ in range(_DRAWN_LOOKS):
+            choices_by_name = {hp.name: self.values_of(hp) for hp in self._space}
+            yield {name: choices[draw.randrange(len(choices))] for name, choices in choices_by_name.items()}
 
     def _varied(self, proposal: Proposal, asked: Sequence[Any]) -> Iterator[RecordedHyperParameters]:
         """Candidates that differ from one that is done in what its fits have asked for; the last varies first."""
