@@ -320,13 +320,14 @@ def mean_and_std(candidate: Candidate, rule: ScoreRule) -> tuple[float, float]:
         rule: How histories become scores.
     """
     if rule not in candidate._scores:
-        candidate._scores[rule] = _alone(candidate, rule(candidate.folds))
+        means, stds = _statistics(_row(candidate, rule(candidate.folds)))
+        candidate._scores[rule] = float(means[0]), float(stds[0])
     return candidate._scores[rule]
 
 
 def mean_fit_time(candidate: Candidate) -> float:
     """`mean_fit_time` of one whole candidate, in seconds, without making the table."""
-    return _alone(candidate, [fold.fit_seconds for fold in candidate.folds])[0]
+    return float(_means(_row(candidate, [fold.fit_seconds for fold in candidate.folds]))[0])
 
 
 def best_of(candidates: Iterable[Candidate], rule: ScoreRule) -> Candidate | None:
@@ -436,19 +437,25 @@ def _train_scores(candidate: Candidate, rule: ScoreRule, index: int | None) -> l
     return scores
 
 
-def _alone(candidate: Candidate, numbers: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard deviation over the folds of one candidate, from one number a fit."""
-    n_splits = 1 + max(fold.fold for fold in candidate.folds)
-    means, stds = _statistics(_by_fold([candidate], n_splits, lambda _: numbers))
-    return float(means[0]), float(stds[0])
+def _row(candidate: Candidate, numbers: Sequence[float]) -> npt.NDArray[np.float64]:
+    """One number a fit of one candidate as `_by_fold` gives them, of shape (1, n_splits)."""
+    folds = [fold.fold for fold in candidate.folds]
+    if folds == list(range(len(folds))):  # One fit a fold: there is nothing to average.
+        return np.array([numbers], dtype=np.float64)
+    return _by_fold([candidate], 1 + max(folds), lambda _: numbers)
 
 
-def _statistics(numbers: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Mean and population standard deviation of each row, in scikit-learn's arithmetic: the only place for it.
+def _means(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Mean of each row, in scikit-learn's arithmetic: the only place for it.
 
     An exact sum (`math.fsum`) may differ in the last bit, and so name another winner of a tie.
     """
-    return np.mean(numbers, axis=1), np.std(numbers, axis=1)
+    return np.mean(numbers, axis=1)  # type: ignore[no-any-return]
+
+
+def _statistics(numbers: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Mean and population standard deviation of each row."""
+    return _means(numbers), np.std(numbers, axis=1)
 
 
 def _add_statistics(table: dict[str, Any], label: str, numbers: npt.NDArray[np.float64]) -> None:
