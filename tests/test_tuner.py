@@ -258,7 +258,7 @@ class TestObjectives:
         ],
     )
     def test_refit_names_the_objective_that_decides(
-        self, make_tuner: Make, data: Data, refit: Any, best: int, score: float
+        self, make_tuner: Make, data: Data, caplog: pytest.LogCaptureFixture, refit: Any, best: int, score: float
     ) -> None:
         def fit(task: FoldTask) -> FoldResult:
             a = task.values["a"]
@@ -271,6 +271,8 @@ class TestObjectives:
         tuner.search(*data)
         assert (tuner.best_params_, tuner.best_score_) == ({"a": best}, score)
         assert tuner.get_best_hyperparameters()[0].values == {"a": 2}
+        said = f"refit has chosen another than the one with the best mean score: {{'a': {best}}}." in caplog.text
+        assert said == (best != 2)
 
     @pytest.mark.parametrize("refit", ["val_accuracy", "accuracy"])
     def test_with_one_objective_refit_may_name_it(self, make_tuner: Make, data: Data, refit: str) -> None:

@@ -209,7 +209,8 @@ def predict_classes(model: keras.Model, context: FitContext, x: Any) -> Any:
     assert rows is not None
     rows = Rows(with_tuples(rows.arrays), rows.index)
     architecture = programs.signature(model)
-    if architecture is None:
+    own = context.last.program if context.last is not None and context.last.architecture is None else None
+    if architecture is None and (own is None or type(model).predict is not keras.Model.predict):
         return _predicted_classes(model, rows)
     data = _Data(context, (rows, None, None))
     options = context.program_options or {
@@ -219,7 +220,8 @@ def predict_classes(model: keras.Model, context: FitContext, x: Any) -> Any:
         "xla": False,
     }
     try:
-        program = context.cache.program(architecture, **options)
+        # Keras's own `predict` would trace each model without an architecture anew and, from the fifth on, warn of it.
+        program = own if architecture is None and own else context.cache.program(architecture, **options)
         bound = program.function("predict", model, data.specs).bind(model, {})
     except NotCompilableError:
         return np.empty(0, np.int32)

@@ -613,6 +613,9 @@ class Search:
             if tuner.refit:
                 self._refit_best(candidates[tuner.best_index_])
         self._tell("search_ended", candidates, table=tuner.cv_results_, interrupted=False)
+        # What the screen, the report and TensorBoard call the best goes by the mean score, whatever refit asks for.
+        if not isinstance(tuner.refit, bool) and tuner.best_index_ != results.best_index(tuner.cv_results_):
+            logger.warning("refit has chosen another than the one with the best mean score: %s.", tuner.best_params_)
 
     def _refit_best(self, candidate: Candidate) -> None:
         """The best candidate's model. A refit that fails costs that model, not the search that is paid for."""
