@@ -218,8 +218,9 @@ class GridSearchCV(keras_tuner.GridSearch):
                 yours afterwards. Read `histories_`, let `HyperModel.fit` return it, or use a `SearchObserver`.
                 `ModelCheckpoint`, `CSVLogger`, `BackupAndRestore` and `TensorBoard` write to a folder per trial and
                 fold beside the path that they have: `out/best.keras` becomes `out/<trial>/fold_<number>/best.keras`,
-                `out/<trial>/refit/best.keras` for the refit. `BackupAndRestore` begins each fit anew: what is
-                finished is in the project.
+                `out/<trial>/refit/best.keras` for the refit. In an overridden `HyperModel.fit`, `model.load_weights`
+                finds such a file by the path as it was written there; whoever else reads it takes the callback's own
+                `filepath`. `BackupAndRestore` begins each fit anew: what is finished is in the project.
 
         Raises:
             InputError: The data or an option cannot work.
