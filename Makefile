@@ -26,7 +26,7 @@ board: $(VENV)/ready ## TensorBoard on all searches
 	@$(BIN)/tensorboard --logdir logs $(ARGS)
 
 test: $(VENV)/ready-to-test check ## format, lint, types, and the quick tests: a few minutes
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadscope $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses logical --dist loadscope $(ARGS)
 
 test-slow: $(VENV)/ready-to-test ## the tests that take minutes
 	@$(BIN)/python -m pytest -m slow $(ARGS)
