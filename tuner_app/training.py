@@ -304,12 +304,6 @@ class _Fit:
             paths=OwnPaths(lambda folder: fitter.own_folder(task, folder), self._tell_once),
         )
 
-    @property
-    def used_callbacks(self) -> list[Any]:
-        """The callbacks of the fit, each once: those that it was given, and those that `model.fit` got."""
-        both = [*self.given_callbacks, *self.context.stages.callbacks]
-        return list({id(callback): callback for callback in both}.values())
-
     def begin(self) -> None:
         """Build the model from the seed, with a hypermodel of its own."""
         fitter = self.fitter
