@@ -74,6 +74,13 @@ def regressor(hp: Any, **compile_options: Any) -> keras.Model:
     return model
 
 
+class Regressor(keras_tuner.HyperModel):
+    """Has a `fit` of its own in each test."""
+
+    def build(self, hp: Any) -> keras.Model:
+        return regressor(hp)
+
+
 def check_finished(tuner: GridSearchCV, candidates: int, folds: int = 3) -> None:
     """A whole table of finite scores, the best by it, and a model."""
     table = tuner.cv_results_
@@ -226,10 +233,7 @@ class TestGettingStarted:
         np.testing.assert_allclose(own, losses, rtol=1e-4)
 
     def test_fit_that_returns_the_number_to_minimise(self, make: Search, numbers: Any) -> None:
-        class HyperModel(keras_tuner.HyperModel):
-            def build(self, hp: Any) -> keras.Model:
-                return regressor(hp)
-
+        class HyperModel(Regressor):
             def fit(self, hp: Any, model: keras.Model, x: Any, y: Any, validation_data: Any, **kwargs: Any) -> Any:
                 model.fit(x, y, **kwargs)
                 x_val, y_val = validation_data
@@ -241,10 +245,7 @@ class TestGettingStarted:
         assert (tuner.cv_results_["mean_test_score"] < 0).all()
 
     def test_fit_that_returns_several_numbers(self, make: Search, numbers: Any) -> None:
-        class HyperModel(keras_tuner.HyperModel):
-            def build(self, hp: Any) -> keras.Model:
-                return regressor(hp)
-
+        class HyperModel(Regressor):
             def fit(self, hp: Any, model: keras.Model, x: Any, y: Any, validation_data: Any, **kwargs: Any) -> Any:
                 model.fit(x, y, **kwargs)
                 x_val, y_val = validation_data

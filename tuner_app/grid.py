@@ -18,7 +18,7 @@ from typing import Any
 from tuner_app.hyperparameters import RecordedHyperParameters
 
 # After so many runs that asked for what the space declares, looks elsewhere in the grid settle whether all of it is so.
-RUNS_BEFORE_LOOKS = 32
+_RUNS_BEFORE_LOOKS = 32
 # The looks: at most so many values of each hyperparameter, and so many candidates drawn from the whole grid.
 _VALUES_LOOKED_AT = 16
 _DRAWN_LOOKS = 32
@@ -199,8 +199,8 @@ class Grid:
             path.append((name, choices, i + 1))
 
     def _run(self, values: Values) -> RecordedHyperParameters:
-        if self._is_declared and self._runs >= RUNS_BEFORE_LOOKS:
-            if self._runs == RUNS_BEFORE_LOOKS:
+        if self._is_declared and self._runs >= _RUNS_BEFORE_LOOKS:
+            if self._runs == _RUNS_BEFORE_LOOKS:
                 self._is_declared = all(map(self._is_foreseen, self._looks()))
                 self._runs += 1
             if self._is_declared:

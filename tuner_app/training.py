@@ -224,16 +224,12 @@ class FoldFitter:
         )
 
     def _say_what_is_left_out(self, metrics: Mapping[str, Any]) -> None:
-        """Once per search, not once per fit."""
         for name, count in metric_values.left_out(metrics):
-            if self.cache.is_news("left out", name):
-                logger.warning(
-                    "The metric %s is left out: it has %d numbers, of which at most %d are kept. Give it an average "
-                    "(average='macro', say) to have it as one.",
-                    name,
-                    count,
-                    metric_values.MOST_NUMBERS,
-                )
+            self.tell_once(
+                f"left out {name}",
+                f"The metric {name} is left out: it has {count} numbers, of which at most {metric_values.MOST_NUMBERS} "
+                "are kept. Give it an average (average='macro', say) to have it as one.",
+            )
 
     def _after(self, task: FoldTask, fit: _Fit) -> dict[str, Any]:
         """What needs the trained model: the confusion matrix, scores on the training rows, a file of its own."""
@@ -256,8 +252,7 @@ class FoldFitter:
             yield
         except Exception as error:
             reason = compiled_fit.first_line(error)
-            if self.cache.is_news(lack, reason):
-                logger.warning("A fit has %s, because of %s: %s.", lack, type(error).__name__, reason)
+            self.tell_once(f"{lack} {reason}", f"A fit has {lack}, because of {type(error).__name__}: {reason}.")
 
     def _counted_classes(self, task: FoldTask, fit: _Fit, n_classes: int) -> list[list[int]] | None:
         rows = task.validation_rows
