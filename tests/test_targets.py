@@ -194,6 +194,14 @@ def test_class_weights_by_label() -> None:
         targets.class_weight(described([3, 7], ONE), {0: 2.0, 7: 1.0})
 
 
+@pytest.mark.parametrize(("scale", "threshold"), [("probabilities", 0.5), ("logits", 0.0), ("margins", 0.0)])
+def test_a_single_output_is_cut_at_its_scales_middle(scale: str, threshold: float) -> None:
+    one = Target(kind="binary", classes=np.array(["no", "yes"]), scale=scale)
+    outputs = np.array([[threshold - 0.1], [threshold + 0.1]], np.float32)
+    assert one.answers(outputs).tolist() == ["no", "yes"]
+    assert one.answers(outputs[:, 0]).tolist() == ["no", "yes"]
+
+
 def test_large_logits_are_probabilities_without_a_warning() -> None:
     one = Target(kind="binary", classes=np.array([0, 1]), scale="logits")
     assert one.probabilities(np.array([[-1000.0], [1000.0], [0.0]])).tolist() == [[1, 0], [0, 1], [0.5, 0.5]]
