@@ -413,7 +413,7 @@ def run_tuner_app_overhead(workload: OverheadWorkload, clock: Clock, *, folds: i
         from sklearn.model_selection import KFold
 
         from tuner_app import GridSearchCV
-        from tuner_app.results import FoldResult
+        from tuner_app.records.results import FoldResult
 
     def build(hp: Any) -> Any:
         hp.Choice("a", list(range(workload.side)))

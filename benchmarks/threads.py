@@ -1,4 +1,4 @@
-"""Why `tuner_app.devices` gives an operation one thread: the counts that one could choose, side by side.
+"""Why `tuner_app.process.devices` gives an operation one thread: the counts that one could choose, side by side.
 
 One search for each number of nodes, of jobs, and of threads that an operation may use (intra-op): 42,000 rows of
 MNIST in 3 folds, batches of 64, 5 epochs, no refit; seconds of the search, compiling included. Each count of threads
@@ -28,7 +28,7 @@ EPOCHS = 5
 def measure(threads: int) -> dict[str, float]:
     """The seconds of each search in this process, by nodes and jobs."""
     sys.path.insert(0, str(peers.ROOT))
-    from tuner_app.runtime import import_tensorflow_quietly
+    from tuner_app.process.loading import import_tensorflow_quietly
 
     import_tensorflow_quietly().config.threading.set_intra_op_parallelism_threads(threads)
     from tuner_app import DenseHyperModel, GridSearchCV

@@ -15,23 +15,23 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from tuner_app.registration import register_layers
+from tuner_app.models.registration import register_layers
 
 if TYPE_CHECKING:
-    from tuner_app.data import Dataset, load_dataset
+    from tuner_app.data.datasets import Dataset, load_dataset
     from tuner_app.errors import RefitFailedWarning
-    from tuner_app.hypermodels import DenseHyperModel
-    from tuner_app.tuner import GridSearchCV
+    from tuner_app.models.dense import DenseHyperModel
+    from tuner_app.tuners.base import GridSearchCV
 
 __version__ = "0.1.0"
 __all__ = ["Dataset", "DenseHyperModel", "GridSearchCV", "RefitFailedWarning", "__version__", "load_dataset"]
 
 _HOMES = {
-    "Dataset": "tuner_app.data",
-    "DenseHyperModel": "tuner_app.hypermodels",
-    "GridSearchCV": "tuner_app.tuner",
+    "Dataset": "tuner_app.data.datasets",
+    "DenseHyperModel": "tuner_app.models.dense",
+    "GridSearchCV": "tuner_app.tuners.base",
     "RefitFailedWarning": "tuner_app.errors",
-    "load_dataset": "tuner_app.data",
+    "load_dataset": "tuner_app.data.datasets",
 }
 _NEED_TENSORFLOW = ("DenseHyperModel", "GridSearchCV")
 
@@ -42,7 +42,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name in _NEED_TENSORFLOW:
-        from tuner_app.runtime import import_tensorflow_quietly
+        from tuner_app.process.loading import import_tensorflow_quietly
 
         import_tensorflow_quietly()
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,136 @@
+"""The library's messages in Python's words, and the same messages in the words of the commands."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import tuner_app
+from tuner_app.commands import console, predict, report, tune
+from tuner_app.errors import ProjectError, SearchError, SearchInterrupted
+
+PACKAGE = Path(tuner_app.__file__).parent
+# Those that only a command's user meets; `figures` and `advice` have the options that the report advises to their user.
+FOLDERS_OF_COMMANDS = ("commands.", "analysis.")
+OF_COMMANDS = ("views.report", "tune", "predict", "report")
+_OPTION = re.compile(r"--[a-z][a-z-]*")
+_COMMAND = re.compile(r"python -m tuner_app\.(\w+)")
+
+
+def texts(module: str) -> Iterator[tuple[int, str]]:
+    """The lines and texts of a module's strings, but for docstrings; f-strings with `{}` where a value goes."""
+    tree = ast.parse((PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8"))
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    owners = [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    skipped = {id(node.body[0].value) for node in owners if isinstance(node.body[0], ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            skipped |= {id(part) for part in node.values}
+            yield node.lineno, "".join(getattr(part, "value", "{}") if _is_text(part) else "{}" for part in node.values)
+        elif _is_text(node) and id(node) not in skipped:
+            yield node.lineno, str(node.value)  # type: ignore[attr-defined]
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+NAMES = (".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in PACKAGE.rglob("*.py"))
+LIBRARY = sorted(name for name in NAMES if not name.startswith(FOLDERS_OF_COMMANDS) and name not in OF_COMMANDS)
+
+
+@pytest.mark.parametrize("module", LIBRARY)
+def test_the_library_speaks_python(module: str) -> None:
+    of_a_command = re.compile(rf"{_OPTION.pattern}|{_COMMAND.pattern}|[Rr]un the same command")
+    assert not [(line, text) for line, text in texts(module) if of_a_command.search(text)]
+
+
+@pytest.mark.parametrize("module", LIBRARY)
+def test_no_argument_that_is_an_option_stays_python_in_a_command(module: str) -> None:
+    """`overwrite` and `project_name` are arguments that every command's user gives as options."""
+    for line, text in texts(module):
+        if " " in text and re.search(r"overwrite=True|\bproject_name\b", text):
+            said = console.in_options(text)
+            assert not re.search(r"overwrite=True|\bproject_name\b", said), f"{module}.py:{line}: {said}"
+
+
+def options_of(command: str) -> str:
+    parser = {"tune": tune.parser, "predict": predict._parser, "report": report._parser}[command]()
+    return parser.format_help()
+
+
+@pytest.mark.parametrize(("phrase", "said"), console.PHRASES)
+def test_every_option_that_is_named_exists(phrase: str, said: str) -> None:
+    assert not _OPTION.search(phrase)
+    command = _COMMAND.search(said)
+    for option in _OPTION.findall(said):
+        assert option in _OPTION.findall(options_of(command[1] if command else "tune"))
+
+
+@pytest.mark.parametrize("command", ["predict", "report"])
+def test_phrases_of_all_commands_name_options_that_all_have(command: str) -> None:
+    assert {"--directory", "--project-name"} <= set(_OPTION.findall(options_of(command)))
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (
+            ProjectError(
+                "p was made by another search. Start over with overwrite=True, or choose another project_name."
+            ),
+            "error: p was made by another search. Start over with --overwrite, or choose another --project-name.",
+        ),
+        (
+            SearchInterrupted("Interrupted. Call search() again (without overwrite=True) to continue."),
+            "Interrupted. Run the same command again (without --overwrite) to continue.",
+        ),
+        (
+            ProjectError("It is absent. Call search() first."),
+            "error: It is absent. Run `python -m tuner_app.tune` first.",
+        ),
+        (
+            ProjectError("It is damaged. Search anew with overwrite=True."),
+            "error: It is damaged. Start over with `python -m tuner_app.tune --overwrite`.",
+        ),
+    ],
+)
+def test_a_command_says_options(capsys: pytest.CaptureFixture[str], error: BaseException, line: str) -> None:
+    def fail(argv: Any) -> None:
+        raise error
+
+    assert console.run(fail) in (1, 130)
+    assert capsys.readouterr().err == f"{line}\n"
+
+
+def test_the_traceback_of_a_fit_stays_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail(argv: Any) -> None:
+        raise SearchError("All 3 fits failed. Use overwrite=True. 3 of them with:\n  f(overwrite=True)\n")
+
+    assert console.run(fail) == 1
+    said = "error: All 3 fits failed. Use --overwrite. 3 of them with:\n  f(overwrite=True)\n"
+    assert capsys.readouterr().err == said
+
+
+def test_a_column_of_labels_is_named_with_an_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data.csv").write_text("a,b\n1,2\n")
+    assert console.run(tune.main, ["--data", str(tmp_path / "data.csv"), "--directory", str(tmp_path)]) == 1
+    assert capsys.readouterr().err.endswith("has the columns 'a', 'b'. Name it with --target.\n")
+
+
+def test_what_the_library_logs_is_said_in_options_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr(logging.root, "level", logging.WARNING)
+    monkeypatch.setattr(logging.getLogger("tuner_app"), "level", logging.WARNING)
+    tune._configure_logging(argparse.Namespace(verbose=False))
+    logging.getLogger("tuner_app.search.loop").warning("%s has changed; start over with overwrite=True.", "It")
+    assert capsys.readouterr().err == "It has changed; start over with --overwrite.\n"

@@ -1,0 +1,147 @@
+"""Who may import whom, and what must not be loaded."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import graphlib
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import tuner_app
+
+PACKAGE = Path(tuner_app.__file__).parent
+# From the bottom to the top; a folder imports only from lower floors, and floors of equal height do not see each other.
+FLOORS = (
+    {"errors"},
+    {"records", "process"},
+    {"folds", "execution"},
+    {"data", "models"},
+    {"storage", "compiled"},
+    {"training", "analysis"},
+    {"search", "prediction"},
+    {"views"},
+    {"tuners"},
+    {"commands"},
+)
+# The doors of the commands, at the very top, and what they open.
+DOORS = {"tune", "predict", "report"}
+# What still looks up; nothing may be added.
+NOT_YET_ROUND = {
+    ("search.refit", "search.loop"),
+    ("search.refit", "tuners.base"),
+    ("search.loop", "tuners.base"),
+    ("tuners.fitted", "tuners.base"),
+}
+NOT_YET = {("search", folder) for folder in ("tuners", "views", "prediction")}
+WITHOUT_TENSORFLOW = (
+    *("errors", "records", "process", "folds", "execution", "data", "analysis", "views"),
+    *("storage", "models.registration", "prediction.predictor", "prediction.mistakes", "search.observers"),
+    *("tuners.fitted", "commands.console", "commands.tune", "commands.predict", "commands.report"),
+)
+COMMANDS = ("tune", "predict", "report")
+
+
+def modules() -> list[str]:
+    """Every module with its folder, such as `storage.journal`; a folder's `__init__` is the folder's name."""
+    paths = (path.relative_to(PACKAGE).with_suffix("") for path in PACKAGE.rglob("*.py"))
+    names = (".".join(path.parts).removesuffix(".__init__") for path in paths)
+    return sorted(name for name in names if name != "__init__")
+
+
+@functools.cache
+def tree_of(module: str) -> ast.Module:
+    path = PACKAGE.joinpath(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def imports_of(module: str) -> frozenset[str]:
+    """The package's modules that a module imports, late imports and imports for types alone included."""
+    found: set[str] = set()
+    for node in ast.walk(tree_of(module)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tuner_app":
+            base = str(node.module).removeprefix("tuner_app").removeprefix(".")
+            found.add(base)
+            found.update(f"{base}.{alias.name}".removeprefix(".") for alias in node.names)
+        elif isinstance(node, ast.Import):
+            found.update(alias.name.removeprefix("tuner_app.") for alias in node.names)
+    return frozenset(found & set(modules()) - {module})
+
+
+def floor_of(module: str) -> int:
+    folder = module.split(".")[0]
+    return next((number for number, floor in enumerate(FLOORS) if folder in floor), len(FLOORS))
+
+
+def sees(module: str, other: str) -> bool:
+    """Whether a module may import another: of its own folder, or of a lower floor."""
+    folders = module.split(".")[0], other.split(".")[0]
+    return folders[0] == folders[1] or floor_of(other) < floor_of(module) or folders in NOT_YET
+
+
+def loaded_after(code: str) -> set[str]:
+    """The heavy packages that a fresh process has loaded after some code."""
+    heavy = "{'tensorflow', 'keras', 'keras_tuner', 'pandas', 'sklearn', 'scipy', 'numpy', 'matplotlib', 'rich'}"
+    script = f"{code}\nimport sys; print('loaded:', *({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    return set(done.stdout.rpartition("loaded:")[2].split())
+
+
+def test_every_folder_has_a_floor() -> None:
+    placed = [folder for floor in FLOORS for folder in floor]
+    assert sorted([*placed, *DOORS]) == sorted({module.split(".")[0] for module in modules()})
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_sees_only_its_own_folder_and_lower_floors(module: str) -> None:
+    assert not {other for other in imports_of(module) if not sees(module, other)}
+
+
+def test_imports_never_go_round_in_a_circle() -> None:
+    order = graphlib.TopologicalSorter(
+        {module: {o for o in imports_of(module) if (module, o) not in NOT_YET_ROUND} for module in modules()}
+    )
+    order.prepare()
+
+
+def test_everything_below_the_training_loads_without_tensorflow() -> None:
+    asked = [
+        name for name in modules() if any(name == part or name.startswith(f"{part}.") for part in WITHOUT_TENSORFLOW)
+    ]
+    code = "\n".join(f"import tuner_app.{module}" for module in asked)
+    assert not loaded_after(code) & {"tensorflow", "keras", "keras_tuner"}
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert loaded_after("import tuner_app; dir(tuner_app)") == set()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_answers_at_once_and_loads_nothing_heavy(command: str) -> None:
+    code = (
+        f"import runpy, sys, contextlib\nsys.argv = ['{command}', '--help']\n"
+        f"with contextlib.suppress(SystemExit):\n    runpy.run_module('tuner_app.{command}', run_name='__main__')"
+    )
+    began = time.monotonic()
+    assert loaded_after(code) == set()
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_names_the_command(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", f"tuner_app.{command}", "--help"], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert f"python -m tuner_app.{command}" in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("module", modules())
+def test_every_module_says_what_it_is_for(module: str) -> None:
+    assert ast.get_docstring(tree_of(module))

@@ -1,0 +1,94 @@
+"""What a report advises, in the language of who made the search: options of `tune`, or Python.
+
+Owns how far a search has come (finished, running or stopped) and the words for what to do next. Which values to try
+next is computed by `figures`, the page belongs to `report`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from tuner_app.analysis.figures import EdgeWarning, Effect, candidates_expected
+from tuner_app.storage.journal import SearchRecord
+
+# The hyperparameters that `python -m tuner_app.tune` has options for.
+_OPTIONS = frozenset({"nodes", "learning_rate"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """How far a search has come.
+
+    Attributes:
+        finished: The candidates of which every fold is done.
+        expected: The candidates of the whole search; None where `search.json` does not say.
+        begun: The candidates of which some folds are done.
+        is_running: Whether a search is at work on the project now.
+    """
+
+    finished: int
+    expected: int | None
+    begun: int
+    is_running: bool
+
+    @classmethod
+    def of(cls, record: SearchRecord) -> Standing:
+        """The standing of a search on disk; whether it runs is seen by its lock."""
+        finished = len(record.finished)
+        begun = len(record.candidates) - finished
+        return cls(finished, candidates_expected(record), begun, record.project.is_in_use())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.begun and (self.expected is None or self.expected <= self.finished)
+
+    @property
+    def share(self) -> str:
+        """Such as `3 of 15`."""
+        return f"{self.finished:,}" if self.expected is None else f"{self.finished:,} of {self.expected:,}"
+
+
+def speaks_options(record: SearchRecord) -> bool:
+    """Whether the search was made by `python -m tuner_app.tune`, whose user types options, not Python."""
+    words = record.description.get("command_line")
+    names = {name for candidate in record.candidates for name in candidate.values}
+    return isinstance(words, list) and words[:1] == ["tune.py"] and names <= _OPTIONS
+
+
+def unfinished_words(standing: Standing, *, options: bool) -> str:
+    """What is missing of a search, and how to go on.
+
+    Args:
+        standing: How far it has come.
+        options: As `speaks_options` says.
+    """
+    begun = f", {standing.begun:,} begun" if standing.begun else ""
+    done = f"{standing.share} candidates are finished{begun}"
+    if standing.is_running:
+        return f"The search is running: {done}. A later report says more."
+    again = "Run the same command again" if options else "Call search() again with the same arguments"
+    return f"The search was stopped: {done}. {again} to continue; what is finished is kept."
+
+
+def next_values(edges: Sequence[EdgeWarning], *, options: bool) -> str:
+    """The values to try beyond some edges, as one line to type."""
+    if options:
+        return " ".join(edge.command_line for edge in edges)
+    return "; ".join(f"{edge.name} = {edge.python}" for edge in edges)
+
+
+def imbalance_words(effects: Sequence[Effect]) -> str:
+    """Over what the effects are averaged, where some candidates have no score; empty where all have one."""
+    said = []
+    for effect in effects:
+        if 0 < effect.complete_settings < effect.settings:
+            share = f"{effect.complete_settings:,} of {effect.settings:,}"
+            said.append(f"{effect.name}: over the {share} settings of the others that have a score at each value.")
+        elif not effect.complete_settings and effect.settings:
+            said.append(
+                f"{effect.name}: no setting of the others has a score at each value, so its means are not of the same "
+                "candidates and cannot be compared."
+            )
+    return " ".join(said)

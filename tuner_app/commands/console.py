@@ -1,0 +1,114 @@
+"""The one place where an error becomes a line on the screen and an exit code.
+
+    0     done
+    1     a TunerAppError, or out of memory: one line on stderr (and a fit's traceback, where all fits failed)
+    2     argparse refused the command line
+    130   Ctrl-C (128 + the number of the signal; 143 for SIGTERM)
+    141   the reader of our output went away (`... | head`)
+
+Anything else is a bug, and a bug shows its traceback.
+
+The library's messages name Python's arguments; here, and nowhere else, they become the options of the commands.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from tuner_app.errors import SearchError, SearchInterrupted, TunerAppError
+from tuner_app.process import signals
+
+_INTERRUPTED = 130
+_BROKEN_PIPE = 141
+
+# What the library says, and what it is on a command line; the first that fits wins. A remedy that needs a search names
+# its command, since those that only read a project meet it too; all others have these options themselves.
+PHRASES = (
+    ("Call search() again to write it anew", "Run `python -m tuner_app.tune` again to write it anew"),
+    ("Search anew with overwrite=True", "Start over with `python -m tuner_app.tune --overwrite`"),
+    ("Call search() first", "Run `python -m tuner_app.tune` first"),
+    ("Call search() again", "Run the same command again"),
+    ("call search() again", "run the same command again"),
+    ("overwrite=True", "--overwrite"),
+    ("Choose another directory or project_name", "Choose another --directory or --project-name"),
+    ("another project_name", "another --project-name"),
+    ("another directory.", "another --directory."),
+    ("Choose another cv.", "Choose another --folds."),
+    ("the argument target", "--target"),
+)
+_LEAVING = "Interrupted. Call search() again (without overwrite=True) to continue; what is finished is kept."
+
+
+def run(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] | None = None) -> int:
+    """Call a command's `main` and answer with its exit code.
+
+    Args:
+        main: Takes the arguments, returns an exit code; None is 0.
+        argv: The arguments without the program's name; None takes them from `sys.argv`.
+
+    Returns:
+        The exit code, for `sys.exit`.
+
+    Raises:
+        SystemExit: From argparse: 0 after `--help`, 2 for a command line that it refuses.
+    """
+    try:
+        with signals.obeyed_at_once(in_options(_LEAVING)):
+            code = main(argv)
+            sys.stdout.flush()
+    except SearchError as error:
+        return _say(f"error: {error}", 1)
+    except TunerAppError as error:
+        return _fail(f"error: {error}", 1)
+    except MemoryError as error:
+        return _fail(f"error: Out of memory. {error} Close other programs, or take fewer rows or a smaller model.", 1)
+    except SearchInterrupted as error:
+        return _end(_fail(str(error), 128 + error.signal_number))
+    except KeyboardInterrupt:
+        return _end(_fail("Interrupted.", _INTERRUPTED))
+    except BrokenPipeError:
+        return _quiet_broken_pipe()
+    return code or 0
+
+
+def in_options(message: str) -> str:
+    """A message of the library as a command says it. Only its first line: the rest is the traceback of a fit."""
+    first, *rest = message.split("\n", 1)
+    for phrase, options in PHRASES:
+        first = first.replace(phrase, options)
+    return "\n".join([first, *rest])
+
+
+class InOptions(logging.Formatter):
+    """What the library logs, as a command says it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The message alone, without level or time."""
+        return in_options(super().format(record))
+
+
+def _end(code: int) -> int:
+    """Python cannot end in peace while TensorFlow works in other threads: then the process ends here."""
+    if signals.is_training():
+        signals.leave_now(code)
+    return code
+
+
+def _fail(message: str, code: int) -> int:
+    return _say(" ".join(part.strip() for part in message.splitlines() if part.strip()), code)
+
+
+def _say(message: str, code: int) -> int:
+    print(in_options(message).rstrip(), file=sys.stderr)
+    return code
+
+
+def _quiet_broken_pipe() -> int:
+    """Send the rest of the output nowhere, or Python complains once more when it flushes at its end."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    os.close(devnull)
+    return _BROKEN_PIPE

@@ -1,0 +1,99 @@
+"""The folds of a search: pairs of row numbers, made once by scikit-learn's splitters."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tuner_app.errors import InputError
+from tuner_app.folds.rows import arrays_in, count_rows
+from tuner_app.records.tasks import Index
+
+
+def make_splits(cv: Any, x: Any, y: Any, groups: Any = None, *, classes: Any = None) -> list[tuple[Index, Index]]:
+    """The folds of a search, made once.
+
+    Args:
+        cv: The number of folds, which means what it means in scikit-learn (`StratifiedKFold` where there are classes,
+            else `KFold`, neither shuffled), a scikit-learn splitter, or an iterable of pairs of row numbers
+            (training, validation).
+        x: Checked arrays of shape `(n_samples, ...)`.
+        y: Checked targets of shape `(n_samples, ...)`.
+        groups: Group labels of shape `(n_samples,)` for splitters that need them.
+        classes: The class of each row, shape `(n_samples,)`; None where the search is no classification.
+
+    Returns:
+        Pairs of row numbers: training, validation.
+
+    Raises:
+        InputError: `cv` cannot split these rows.
+    """
+    from sklearn.model_selection import check_cv
+
+    rows = count_rows(x)
+    splitter = cv
+    if isinstance(cv, numbers.Integral) and not isinstance(cv, bool):
+        if not 2 <= int(cv) <= rows:
+            raise InputError(
+                f"The number of folds must be at least 2 and at most the number of rows ({rows}). "
+                f"Received: {cv}. Choose another cv."
+            )
+        splitter = check_cv(int(cv), classes, classifier=classes is not None)
+    try:
+        labels = _labels(y) if classes is None else classes
+        pairs = list(splitter.split(_representative(x), labels, groups)) if hasattr(splitter, "split") else list(cv)
+        splits = [(_as_index(train, rows), _as_index(validation, rows)) for train, validation in pairs]
+    except (ValueError, TypeError, IndexError) as error:
+        raise InputError(
+            f"cv must be able to split {rows} rows. Received: cv={cv!r}, which says: {_one_line(error)}"
+        ) from error
+    if not splits:
+        raise InputError(f"cv must give at least one fold. Received: cv={cv!r}, which gives none.")
+    for fold, (train, validation) in enumerate(splits):
+        if not len(train) or not len(validation):
+            raise InputError(
+                f"Each fold must have rows to train on and rows to validate on. Fold {fold} of cv={cv!r} has none."
+            )
+        if np.intersect1d(train, validation).size:
+            raise InputError(
+                f"No row may be in both parts of a fold. Fold {fold} of cv={cv!r} trains on rows that it validates on."
+            )
+    return splits
+
+
+def _as_index(rows: Iterable[int], count: int) -> Index:
+    index = np.asarray(rows)
+    if index.dtype == bool:
+        index = np.flatnonzero(index)
+    if index.ndim != 1 or (index.size and index.dtype.kind not in "iu"):
+        raise ValueError("the folds must be lists of row numbers")
+    if index.size and (index.min() < 0 or index.max() >= count):
+        raise ValueError(f"row numbers must lie between 0 and {count - 1}")
+    return index.astype(np.intp)
+
+
+def _representative(x: Any) -> Any:
+    """Splitters look only at the number of rows of x."""
+    return np.zeros((count_rows(x), 1), dtype=np.int8)
+
+
+def _labels(y: Any) -> Any:
+    """What stratified splitters look at: the first target, one-hot rows as their class."""
+    first = arrays_in(y)[0]
+    if first.ndim == 2 and first.shape[1] == 1:
+        return first[:, 0]
+    if (
+        first.ndim == 2
+        and first.shape[1] > 1
+        and ((first == 0) | (first == 1)).all()
+        and (first.sum(axis=1) == 1).all()
+    ):
+        return first.argmax(axis=1)
+    return first
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,115 @@
+"""`search.json`: what was asked of a search, and whether the same is asked again.
+
+Owns the identity of a search, the id that each record of the journal carries, and how it outlives versions that compare
+more than earlier ones did. What is asked is put together by `search`; how files are written is said in `project`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from tuner_app.errors import ProjectError
+from tuner_app.storage.project import Project, describe_differences, digest, read_json, set_aside
+
+# A layer more moves all that follow: one line names no more differences than this.
+_MOST_DIFFERENCES = 6
+# What `asked` holds since the first version.
+FIRST_KEYS = {
+    *(
+        "data",
+        "space",
+        "folds",
+        "fit_options",
+        "objective",
+        "score_epoch",
+        "executions_per_trial",
+        "max_trials",
+        "seed",
+    ),
+    *("intra_op_threads", "compiled_epochs"),
+}
+# What `asked` has gained since the first version, in the order in which it was gained. A new key is put at the end: a
+# `search.json` without it is compared without it, and its search keeps the id that its records have.
+ADDED_KEYS: tuple[str, ...] = ("build",)
+
+
+def read_description(project: Project) -> dict[str, Any] | None:
+    """What `search.json` holds; None where there is none. Only for who holds the project's lock.
+
+    A file that does not say what was searched is set aside: each record tells its search, so it is no loss.
+    """
+    if not project.exists():
+        return None
+    try:
+        known = read_json(project.search_file)
+        check_consistent(known)
+    except (ProjectError, KeyError, TypeError, ValueError):
+        set_aside(project.search_file, "it was damaged or changed, so it does not say what was searched")
+        return None
+    return known
+
+
+def check_consistent(content: Mapping[str, Any]) -> None:
+    """Check that the parts of a whole `search.json` say the same, also where its version knew no checksum.
+
+    Raises:
+        ValueError: What was asked is not what the id says, or not what the table is made by.
+        KeyError, TypeError: A part is missing, or something else.
+    """
+    asked, rule = content["asked"], content["rule"]
+    if not set(asked) >= FIRST_KEYS:
+        raise ValueError(f"asked lacks {sorted(FIRST_KEYS - set(asked))}")
+    if content["search_id"] not in search_ids(asked):
+        raise ValueError("search_id is not that of what was asked")
+    for name, there, here in (
+        ("rule", [asked["objective"], asked["score_epoch"]], [rule["objectives"], rule["epoch"]]),
+        ("n_splits", asked["folds"]["number"], content["n_splits"]),
+        ("executions_per_trial", asked["executions_per_trial"], content["executions_per_trial"]),
+    ):
+        if there != here:
+            raise ValueError(f"{name} is not what was asked")
+
+
+def check_same_search(project: Project, known: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+    """Refuse to continue another search.
+
+    Args:
+        project: Where the search lies.
+        known: What its `search.json` holds.
+        asked: What is asked now. Keys that the file's version did not know are not compared.
+
+    Raises:
+        ProjectError: Something differs; the message names it.
+    """
+    then = known["asked"]
+    compared = {key: value for key, value in asked.items() if key in then or key not in ADDED_KEYS}
+    differences = describe_differences(then, compared)
+    if differences:
+        shown = differences[:_MOST_DIFFERENCES]
+        more = [f"and {len(differences) - len(shown)} more"] if len(differences) > len(shown) else []
+        raise ProjectError(
+            f"The project {project.path} was made by another search: {'; '.join(shown + more)}. "
+            "Start over with overwrite=True, or choose another project_name."
+        )
+
+
+def search_ids(asked: Mapping[str, Any]) -> list[str]:
+    """The ids that a search may have: first that of this version, then those that earlier versions gave it."""
+    known_keys = [set(asked) - set(ADDED_KEYS[count:]) for count in range(len(ADDED_KEYS), -1, -1)]
+    ids = [digest({key: asked[key] for key in keys}) for keys in known_keys]
+    return list(dict.fromkeys(ids))
+
+
+def search_id(known: Mapping[str, Any] | None, asked: Mapping[str, Any], owners: Callable[[], Collection[str]]) -> str:
+    """The id of a search: the one that its records have.
+
+    Args:
+        known: What its `search.json` holds; None where the journal has to tell.
+        asked: What is asked now.
+        owners: The searches that the journal's records belong to.
+    """
+    if known is not None:
+        return str(known["search_id"])
+    ids, present = search_ids(asked), owners()
+    return next((one for one in ids if one in present), ids[0])

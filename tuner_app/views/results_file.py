@@ -1,0 +1,49 @@
+"""Keeps `results.csv` up to date while a search runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tuner_app.records.results import Candidate, cv_results, results_frame
+from tuner_app.search.observers import SearchObserver, SearchPlan
+from tuner_app.storage.project import write_whole
+
+# Writing the table may take this share of the search's time: it grows with the number of candidates.
+SHARE_OF_TIME = 0.01
+
+
+class ResultsFile(SearchObserver):
+    """Writes `cv_results_` as CSV after each finished candidate, or as often as that stays cheap.
+
+    Args:
+        return_train_score: Whether the table has the scores on the training rows.
+    """
+
+    def __init__(self, *, return_train_score: bool = False) -> None:
+        self._return_train_score = return_train_score
+        self._candidates: dict[str, Candidate] = {}
+        self._not_before = 0.0
+
+    def search_begun(self, plan: SearchPlan) -> None:
+        """Remember what the table needs."""
+        self._plan = plan
+
+    def candidate_ended(self, candidate: Candidate) -> None:
+        """Add a candidate, and write the table if the last writing was long enough ago."""
+        self._candidates[candidate.trial_id] = candidate
+        began = time.monotonic()
+        if began >= self._not_before:
+            plan, whole = self._plan, list(self._candidates.values())
+            self._write(
+                cv_results(whole, plan.rule, n_splits=plan.n_splits, return_train_score=self._return_train_score)
+            )
+            self._not_before = time.monotonic() + (time.monotonic() - began) / SHARE_OF_TIME
+
+    def search_ended(self, candidates: Sequence[Candidate], *, table: Mapping[str, Any], interrupted: bool) -> None:
+        """Write the whole table in the order of the grid."""
+        self._write(table)
+
+    def _write(self, table: Mapping[str, Any]) -> None:
+        write_whole(self._plan.project.results_file, results_frame(table).to_csv(index=False))
