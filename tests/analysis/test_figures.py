@@ -16,7 +16,7 @@ from support.written_searches import ACCURACY, LOSS, grid_of, itertools_all, nod
 
 from tuner_app.analysis import figures
 from tuner_app.errors import InputError
-from tuner_app.records.results import best_index, cv_results
+from tuner_app.records.tables import best_index, cv_results
 from tuner_app.storage.journal import SearchRecord
 from tuner_app.views.progress import epoch_lines
 from tuner_app.views.report import write_report

@@ -17,7 +17,8 @@ from tuner_app.analysis import figures
 from tuner_app.compiled import model_fit, programs
 from tuner_app.compiled.model_fit import FitContext
 from tuner_app.compiled.programs import Program, ProgramCache
-from tuner_app.records.results import FoldResult, mean_fit_time
+from tuner_app.records.results import FoldResult
+from tuner_app.records.tables import mean_fit_time
 from tuner_app.search.observers import SearchPlan
 from tuner_app.storage import journal
 from tuner_app.storage.journal import load_search

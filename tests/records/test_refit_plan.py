@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from tuner_app.records.refit_plan import RefitPlan, StagePlan, refit_plan
-from tuner_app.records.results import FoldResult, ScoreRule
+from tuner_app.records.results import FoldResult
+from tuner_app.records.score import ScoreRule
 
 LAST = ScoreRule((("val_accuracy", "max"),))
 BEST = ScoreRule((("val_accuracy", "max"),), "best")

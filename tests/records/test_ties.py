@@ -10,15 +10,9 @@ import numpy as np
 from support.fakes import FakeFitter, record
 
 from tuner_app.analysis import figures
-from tuner_app.records.results import (
-    Candidate,
-    FoldResult,
-    ScoreRule,
-    cv_results,
-    mean_and_std,
-    mean_fit_time,
-    summary_lines,
-)
+from tuner_app.records.results import Candidate, FoldResult
+from tuner_app.records.score import ScoreRule
+from tuner_app.records.tables import cv_results, mean_and_std, mean_fit_time, summary_lines
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search.observers import SearchPlan
 from tuner_app.storage.journal import load_search

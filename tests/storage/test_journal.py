@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner_app.errors import ProjectError
-from tuner_app.records.results import FoldResult, ScoreRule
+from tuner_app.records.results import FoldResult
+from tuner_app.records.score import ScoreRule
 from tuner_app.storage import journal
 from tuner_app.storage.journal import DamagedRecordError, Journal
 from tuner_app.storage.project import Project, write_json

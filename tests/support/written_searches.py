@@ -7,7 +7,8 @@ import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from tuner_app.records.results import FoldResult, ScoreRule
+from tuner_app.records.results import FoldResult
+from tuner_app.records.score import ScoreRule
 from tuner_app.storage.journal import Journal, SearchRecord, load_search, rule_to_json
 from tuner_app.storage.project import Project, write_json
 

@@ -17,7 +17,9 @@ import pytest
 from PIL import Image
 
 from tuner_app.errors import InputError
-from tuner_app.records.results import Candidate, FoldResult, ScoreRule, cv_results
+from tuner_app.records.results import Candidate, FoldResult
+from tuner_app.records.score import ScoreRule
+from tuner_app.records.tables import cv_results
 from tuner_app.search.observers import SearchPlan
 from tuner_app.storage.project import Project
 from tuner_app.views.tensorboard_logs import (

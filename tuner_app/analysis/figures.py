@@ -22,7 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner_app.errors import InputError
-from tuner_app.records.results import Candidate, FoldResult, ScoreRule, cv_results
+from tuner_app.records.results import Candidate, FoldResult
+from tuner_app.records.score import ScoreRule
+from tuner_app.records.tables import cv_results
 from tuner_app.storage.journal import SearchRecord
 
 ABSENT = "not used"

@@ -12,7 +12,8 @@ import statistics
 from collections.abc import Sequence
 from typing import TypeVar
 
-from tuner_app.records.results import FoldResult, ScoreRule
+from tuner_app.records.results import FoldResult
+from tuner_app.records.score import ScoreRule
 
 _Item = TypeVar("_Item")
 

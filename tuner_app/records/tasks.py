@@ -14,6 +14,9 @@ import numpy.typing as npt
 
 Index = npt.NDArray[np.intp]
 
+REFIT_FOLD = -1
+"""The fold's number of a task that trains on all rows."""
+
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class FoldTask:

@@ -38,13 +38,13 @@ from tuner_app.folds.rows import arrays_in, data_fingerprint, map_arrays
 from tuner_app.folds.splits import make_splits
 from tuner_app.process.signals import StopRequest
 from tuner_app.process.versions import package_versions
-from tuner_app.records import results
+from tuner_app.records import tables
 from tuner_app.records.refit_plan import refit_plan
 from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.seeds import fit_seed
-from tuner_app.records.tasks import FoldTask
+from tuner_app.records.tasks import REFIT_FOLD, FoldTask
 from tuner_app.search.observers import SearchObserver, SearchPlan
-from tuner_app.search.refit import REFIT_FOLD, Refit, refit_best, refit_failure
+from tuner_app.search.refit import Refit, refit_best, refit_failure
 from tuner_app.search.schedule import Schedule
 from tuner_app.storage import description, fold_extras, journal, kept_folds
 from tuner_app.storage.project import sealed, set_aside, write_json
@@ -371,7 +371,7 @@ class Search:
     def _compare(self, candidate: Candidate) -> None:
         """Keep the best candidate so far; a refit of one that is beaten is dropped."""
         rivals = [candidate] if self.best is None else [self.best, candidate]
-        best = results.best_of(rivals, self.tuner.rule)
+        best = tables.best_of(rivals, self.tuner.rule)
         if best is self.best:
             return
         self.best = best
@@ -595,13 +595,13 @@ class Search:
         tuner.cv_results_ = self._table(candidates)
         if all(fold.error is not None for candidate in candidates for fold in candidate.folds):
             self._tell("search_ended", candidates, table=tuner.cv_results_, interrupted=False)
-            found = results.most_common_error(candidates)
+            found = tables.most_common_error(candidates)
             assert found is not None
             raise SearchError(
                 f"All {sum(len(c.folds) for c in candidates)} fits failed. {found[1]} of them with:\n{found[0]}"
             )
         fitted.set_best(tuner)
-        message = results.failure_warning(candidates, tuner.rule.error_score)
+        message = tables.failure_warning(candidates, tuner.rule.error_score)
         if message is not None:
             warnings.warn(message, FitFailedWarning, stacklevel=4)
         if tuner.fold_fitter is None:
@@ -610,7 +610,7 @@ class Search:
                 self._refit_best(candidates[tuner.best_index_])
         self._tell("search_ended", candidates, table=tuner.cv_results_, interrupted=False)
         # What the screen, the report and TensorBoard call the best goes by the mean score, whatever refit asks for.
-        if not isinstance(tuner.refit, bool) and tuner.best_index_ != results.best_index(tuner.cv_results_):
+        if not isinstance(tuner.refit, bool) and tuner.best_index_ != tables.best_index(tuner.cv_results_):
             logger.warning("refit has chosen another than the one with the best mean score: %s.", tuner.best_params_)
 
     def _refit_best(self, candidate: Candidate) -> None:
@@ -625,7 +625,7 @@ class Search:
 
     def _table(self, candidates: Sequence[Candidate]) -> dict[str, Any]:
         tuner = self.tuner
-        return results.cv_results(
+        return tables.cv_results(
             candidates, tuner.rule, n_splits=len(self.splits), return_train_score=tuner.return_train_score
         )
 

@@ -10,7 +10,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuner_app.records.results import Candidate, FoldResult, ScoreRule
+from tuner_app.records.results import Candidate, FoldResult
+from tuner_app.records.score import ScoreRule
 from tuner_app.storage.project import Project
 
 

@@ -26,14 +26,13 @@ from tuner_app.prediction import predictor, rebuilding
 from tuner_app.process.versions import package_versions
 from tuner_app.records.refit_plan import RefitPlan, refit_plan
 from tuner_app.records.results import Candidate
-from tuner_app.records.tasks import FoldTask
+from tuner_app.records.tasks import REFIT_FOLD, FoldTask
 from tuner_app.training.fitter import FoldFitter, FoldStopped
 
 if TYPE_CHECKING:
     from tuner_app.search.loop import Search
     from tuner_app.tuners.base import GridSearchCV
 
-REFIT_FOLD = -1
 # What a manifest of an earlier version may have wrong, since it looked at the target alone.
 _DECIDED_ANEW = ("classes", "decoding", "feature_names", "columns", "input_shape", "score")
 _POLL_SECONDS = 0.2

@@ -34,7 +34,8 @@ from tuner_app.errors import DataError, InputError, ProjectError
 from tuner_app.folds.rows import Rows, arrays_in
 from tuner_app.records import metric_values
 from tuner_app.records.refit_plan import RefitPlan
-from tuner_app.records.results import FoldResult, ScoreRule
+from tuner_app.records.results import FoldResult
+from tuner_app.records.score import ScoreRule
 from tuner_app.records.seeds import fit_seed
 from tuner_app.records.tasks import FoldTask
 from tuner_app.storage import model_file

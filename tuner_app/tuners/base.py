@@ -28,7 +28,8 @@ from tuner_app.execution.threads import count_jobs
 from tuner_app.folds.rows import arrays_in
 from tuner_app.prediction import predictor, rebuilding
 from tuner_app.process import devices
-from tuner_app.records.results import Candidate, FoldResult, ScoreRule
+from tuner_app.records.results import Candidate, FoldResult
+from tuner_app.records.score import ScoreRule
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search.loop import Search, overridden_hooks
 from tuner_app.search.observers import SearchObserver

@@ -13,7 +13,7 @@ from tuner_app.data import targets
 from tuner_app.data.datasets import label_array
 from tuner_app.errors import InputError, ProjectError, SearchError
 from tuner_app.prediction.predictor import load_manifest
-from tuner_app.records import results
+from tuner_app.records import tables
 from tuner_app.storage import fold_extras
 from tuner_app.storage.journal import SearchRecord, load_search
 
@@ -68,7 +68,7 @@ def read_back(tuner: GridSearchCV) -> None:
         tuner.refit_time_ = load_manifest(tuner.project).refit_seconds
     if not record.finished:
         raise AttributeError(f"No candidate in {tuner.project.path} is finished yet. Call search() to go on.")
-    tuner.cv_results_ = results.cv_results(
+    tuner.cv_results_ = tables.cv_results(
         tuner.candidates(), record.rule, n_splits=record.n_splits, return_train_score=tuner.return_train_score
     )
     try:
@@ -102,7 +102,7 @@ def _classes(record: SearchRecord) -> Any:
 
 def _chosen_index(tuner: GridSearchCV, table: dict[str, Any]) -> int:
     if not callable(tuner.refit):
-        return results.best_index(table, tuner.refit_label)
+        return tables.best_index(table, tuner.refit_label)
     index = tuner.refit(table)
     if not isinstance(index, numbers.Integral) or not 0 <= index < len(table["params"]):
         raise InputError(f"refit must return the index of a candidate. Received: {index!r}.")

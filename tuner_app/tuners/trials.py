@@ -19,8 +19,10 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from tuner_app.data import prepare
 from tuner_app.errors import InputError, ProjectError
-from tuner_app.records.results import Candidate, FoldResult, ScoreRule, mean_and_std
+from tuner_app.records.results import Candidate, FoldResult
+from tuner_app.records.score import ScoreRule
 from tuner_app.records.seeds import fit_seed
+from tuner_app.records.tables import mean_and_std
 from tuner_app.storage import journal
 from tuner_app.storage.project import Project, read_json, set_aside
 from tuner_app.tuners.oracle import GridOracle

@@ -17,7 +17,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuner_app.errors import InputError, SearchError
-from tuner_app.records.results import Candidate, FoldResult, ScoreRule, best_of, mean_and_std, summary_lines
+from tuner_app.records.results import Candidate, FoldResult
+from tuner_app.records.score import ScoreRule
+from tuner_app.records.tables import best_of, mean_and_std, summary_lines
 from tuner_app.search.observers import SearchObserver, SearchPlan
 from tuner_app.storage.journal import group
 

@@ -143,9 +143,10 @@ def _gather(record: SearchRecord, pictures: Sequence[ConfusedPicture] | None) ->
 
 
 def _all_failed(record: SearchRecord) -> str:
-    from tuner_app.records import results
 
-    common = results.most_common_error(record.candidates)
+    from tuner_app.records import tables
+
+    common = tables.most_common_error(record.candidates)
     reason = f" Most fits failed with: {_last_line(common[0])}." if common else ""
     return f"No candidate of {record.project.path} has a score, so there is nothing to report.{reason}"
 

@@ -6,7 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuner_app.records.results import Candidate, cv_results, results_frame
+from tuner_app.records.results import Candidate
+from tuner_app.records.tables import cv_results, results_frame
 from tuner_app.search.observers import SearchObserver, SearchPlan
 from tuner_app.storage.project import write_whole
 

@@ -36,16 +36,9 @@ from tensorboard.plugins.text import metadata as text_metadata
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from tuner_app.errors import InputError
-from tuner_app.records.results import (
-    Candidate,
-    FoldResult,
-    History,
-    ScoreRule,
-    mean_and_std,
-    mean_fit_time,
-    ranks,
-    trial_order,
-)
+from tuner_app.records.results import Candidate, FoldResult, History
+from tuner_app.records.score import ScoreRule
+from tuner_app.records.tables import mean_and_std, mean_fit_time, ranks, trial_order
 from tuner_app.search.observers import SearchObserver, SearchPlan
 from tuner_app.storage.journal import group
 
