@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tuner_app.errors import SearchError
+from tuner_app.execution.base import FoldStopped
 from tuner_app.records.refit_plan import RefitPlan, StagePlan
 from tuner_app.records.results import Candidate
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search.refit import REFIT_FOLD, Refit
-from tuner_app.training.fitter import FoldStopped
 
 CANDIDATE = Candidate("0003", {"nodes": 32}, ())
 

@@ -16,8 +16,8 @@ from support.fakes import FakeFitter, record
 from tuner_app.errors import InputError, SearchError
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search.observers import SearchObserver, SearchPlan
+from tuner_app.training.hyperparameters import RecordedHyperParameters
 from tuner_app.tuners.grid import Grid, grid
-from tuner_app.tuners.hyperparameters import RecordedHyperParameters
 
 Make = Callable[..., Any]
 Data = tuple[Any, Any]

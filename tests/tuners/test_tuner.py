@@ -23,13 +23,13 @@ from support.fakes import FakeFitter, record, space_of, weigh
 
 from tuner_app.data import targets
 from tuner_app.errors import DataError, InputError, ProjectError, SearchError, SearchInterrupted
+from tuner_app.execution.base import FoldStopped
 from tuner_app.execution.threads import ThreadExecutor
 from tuner_app.process.signals import StopRequest
 from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search import loop
 from tuner_app.search.observers import SearchObserver, SearchPlan
-from tuner_app.training.fitter import FoldStopped
 from tuner_app.tuners.base import GridSearchCV
 
 Make = Callable[..., GridSearchCV]

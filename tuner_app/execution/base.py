@@ -8,6 +8,11 @@ from typing import Any
 
 from tuner_app.records.tasks import FoldTask
 
+
+class FoldStopped(BaseException):
+    """Raised in a fit's thread when the search is to stop: the fold is dropped."""
+
+
 Batch = Sequence[FoldTask]
 
 

@@ -32,7 +32,7 @@ from sklearn.model_selection import KFold
 from tuner_app.compiled import programs
 from tuner_app.data import prepare, targets
 from tuner_app.errors import ProjectError, RefitFailedWarning, SearchError, SearchInterrupted, TunerAppError
-from tuner_app.execution.base import Batch, Executor, Outcome
+from tuner_app.execution.base import Batch, Executor, FoldStopped, Outcome
 from tuner_app.execution.threads import ThreadExecutor
 from tuner_app.folds.rows import arrays_in, data_fingerprint, map_arrays
 from tuner_app.folds.splits import make_splits
@@ -49,7 +49,7 @@ from tuner_app.search.schedule import Schedule
 from tuner_app.storage import description, fold_extras, journal, kept_folds
 from tuner_app.storage.project import sealed, set_aside, write_json
 from tuner_app.training import fingerprint
-from tuner_app.training.fitter import FoldFitter, FoldStopped
+from tuner_app.training.fitter import FoldFitter
 from tuner_app.tuners import fitted, trials
 from tuner_app.tuners.grid import grid_size, space_values, without_late_defaults
 from tuner_app.views.results_file import ResultsFile
@@ -281,6 +281,7 @@ class Search:
                     seed=fit_seed(self.tuner.oracle.seed, counted, fold, execution),
                     train_rows=train,
                     validation_rows=validation,
+                    space=trial.hyperparameters.space,
                 )
 
     def _counted(self, values: Mapping[str, Any], trial: Trial) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ import numpy as np
 from tuner_app.compiled.model_fit import first_line
 from tuner_app.data import targets
 from tuner_app.errors import ProjectError, SearchError, TunerAppError
-from tuner_app.execution.base import Batch, Outcome
+from tuner_app.execution.base import Batch, FoldStopped, Outcome
 from tuner_app.execution.threads import ThreadExecutor
 from tuner_app.folds.rows import arrays_in
 from tuner_app.prediction import predictor, rebuilding
@@ -27,7 +27,7 @@ from tuner_app.process.versions import package_versions
 from tuner_app.records.refit_plan import RefitPlan, refit_plan
 from tuner_app.records.results import Candidate
 from tuner_app.records.tasks import REFIT_FOLD, FoldTask
-from tuner_app.training.fitter import FoldFitter, FoldStopped
+from tuner_app.training.fitter import FoldFitter
 
 if TYPE_CHECKING:
     from tuner_app.search.loop import Search

@@ -47,10 +47,6 @@ logger = logging.getLogger(__name__)
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-class FoldStopped(BaseException):
-    """Raised in a fit's thread when the search is to stop: the fold is dropped."""
-
-
 @dataclasses.dataclass(kw_only=True)
 class FoldFitter:
     """Fits candidates on folds; called by the executor's threads.

@@ -35,8 +35,8 @@ from tuner_app.search.loop import Search, overridden_hooks
 from tuner_app.search.observers import SearchObserver
 from tuner_app.storage.project import Project, read_json, write_json
 from tuner_app.training import copies, fit_checks, fitter, probe, recompile
+from tuner_app.training.hyperparameters import RecordedHyperParameters
 from tuner_app.tuners import fitted, trials
-from tuner_app.tuners.hyperparameters import RecordedHyperParameters
 from tuner_app.tuners.oracle import GridOracle
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from tuner_app.tuners.hyperparameters import RecordedHyperParameters
+from tuner_app.training.hyperparameters import RecordedHyperParameters
 
 # After so many runs that asked for what the space declares, looks elsewhere in the grid settle whether all of it is so.
 _RUNS_BEFORE_LOOKS = 32

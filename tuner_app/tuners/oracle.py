@@ -23,8 +23,8 @@ import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from tuner_app.storage.project import set_aside, write_whole
+from tuner_app.training.hyperparameters import RecordedHyperParameters, recorded
 from tuner_app.tuners.grid import Grid, Program, Proposal, without_late_defaults
-from tuner_app.tuners.hyperparameters import RecordedHyperParameters, recorded
 
 logger = logging.getLogger(__name__)
 
