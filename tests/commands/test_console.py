@@ -19,7 +19,7 @@ from tuner_app.errors import ProjectError, SearchError, SearchInterrupted
 PACKAGE = Path(tuner_app.__file__).parent
 # Those that only a command's user meets; `figures` and `advice` have the options that the report advises to their user.
 FOLDERS_OF_COMMANDS = ("commands.", "analysis.")
-OF_COMMANDS = ("views.report", "tune", "predict", "report")
+OF_COMMANDS = ("views.report.page", "tune", "predict", "report")
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 _COMMAND = re.compile(r"python -m tuner_app\.(\w+)")
 

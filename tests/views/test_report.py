@@ -24,8 +24,8 @@ from tuner_app.analysis.figures import ConfusedPicture
 from tuner_app.commands import console, report
 from tuner_app.errors import ProjectError, SearchError
 from tuner_app.storage.project import Project, write_json
-from tuner_app.views import report as view
-from tuner_app.views.report import _STYLE, write_report
+from tuner_app.views.report import page as view
+from tuner_app.views.report.page import _STYLE, write_report
 
 EVIL = '<script>alert("x")</script>'
 TUTORIAL = {"nodes": [32, 64, 128, 256, 512], "learning_rate": [0.001, 0.002, 0.003]}

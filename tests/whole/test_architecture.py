@@ -170,7 +170,7 @@ NOT_YET_SMALL = {
     "tuners.grid",
     "tuners.oracle",
     "tuners.oracle:GridOracle",
-    "views.report",
+    "views.report.page",
     "views.tensorboard_logs",
 }
 
