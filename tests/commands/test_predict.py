@@ -15,9 +15,11 @@ from support.bad_inputs_data import BAD_COMMANDS, write
 from tuner_app.commands import console, predict
 from tuner_app.data.datasets import load_dataset
 from tuner_app.errors import InputError, ProjectError, SearchInterrupted
-from tuner_app.prediction.predictor import Manifest, load_predictor, save_predictor
+from tuner_app.prediction.predictor import load_predictor
 from tuner_app.process.loading import import_tensorflow_quietly
-from tuner_app.storage.project import Project, read_json, sealed, write_json
+from tuner_app.storage.files import read_json, sealed, write_json
+from tuner_app.storage.manifest import Manifest, save_predictor
+from tuner_app.storage.project import Project
 
 # Keras 3.15 reads its variables in the way of NumPy 1 when it saves a model.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")

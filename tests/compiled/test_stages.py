@@ -12,7 +12,7 @@ import pytest
 from support.staged_fits import WAYS, Data, Make, hypermodel, model_of, search
 
 from tuner_app.compiled.stages import kept_epochs
-from tuner_app.prediction.predictor import load_manifest
+from tuner_app.storage.manifest import load_manifest
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 

@@ -16,7 +16,8 @@ from support.written_searches import grid_of, write_search
 from tuner_app.analysis.figures import ConfusedPicture
 from tuner_app.data.datasets import Dataset
 from tuner_app.prediction.mistakes import confused_pictures, keep_pictures, kept_pictures
-from tuner_app.prediction.predictor import Manifest, Predictor
+from tuner_app.prediction.predictor import Predictor
+from tuner_app.storage.manifest import Manifest
 from tuner_app.storage.project import Project
 from tuner_app.views.report import write_report
 

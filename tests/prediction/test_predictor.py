@@ -13,8 +13,9 @@ import pytest
 from support.bad_inputs_data import BAD_MANIFESTS, BAD_ROWS, FOREIGN_MODELS
 
 from tuner_app.errors import DataError, InputError, ProjectError
-from tuner_app.prediction.predictor import Manifest, Predictor, load_manifest, load_predictor, save_predictor
+from tuner_app.prediction.predictor import Predictor, load_predictor
 from tuner_app.process.loading import import_tensorflow_quietly, stderr_without_noise
+from tuner_app.storage.manifest import Manifest, load_manifest, save_predictor
 from tuner_app.storage.project import Project
 
 # Keras 3.15 reads its variables in the way of NumPy 1 when it saves a model.

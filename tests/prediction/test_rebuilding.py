@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 
 from tuner_app.errors import ProjectError
-from tuner_app.prediction.predictor import load_manifest, load_predictor
+from tuner_app.prediction.predictor import load_predictor
+from tuner_app.storage.files import read_json, sealed, write_json
+from tuner_app.storage.manifest import load_manifest
 from tuner_app.storage.model_file import known_to_all_processes, loading_obstacle, saving_obstacle
-from tuner_app.storage.project import read_json, sealed, write_json
 
 Make = Callable[..., Any]
 Data = tuple[Any, Any]

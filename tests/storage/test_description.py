@@ -106,3 +106,19 @@ def test_a_drawn_seed_outlives_a_damaged_description(make_tuner: Make, data: Dat
         path.write_text("{" if oracle == "damaged" else path.read_text().replace('"seed": ', '"seed": 1'))
     fits = fits_of(make_tuner, data, seed=None)
     assert fits == (0 if oracle == "whole" else 9)
+
+
+class TestDifferences:
+    def test_each_difference_is_one_phrase_down_to_the_key(self) -> None:
+        then = {"seed": 0, "fit_options": {"epochs": 15, "batch_size": 64}, "gone": 1, "same": {"a": [1]}}
+        now = {"seed": 0, "fit_options": {"epochs": 3, "batch_size": 64}, "new": "x", "same": {"a": [1]}}
+        assert description.describe_differences(then, now) == [
+            "fit_options epochs: 15 then, 3 now",
+            "gone: 1 then, nothing now",
+            'new: nothing then, "x" now',
+        ]
+
+    def test_long_values_are_cut(self) -> None:
+        (phrase,) = description.describe_differences({"a": list(range(100))}, {"a": 1})
+        assert len(phrase) < 90
+        assert "... then, 1 now" in phrase

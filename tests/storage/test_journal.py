@@ -17,8 +17,9 @@ from tuner_app.errors import ProjectError
 from tuner_app.records.results import FoldResult
 from tuner_app.records.score import ScoreRule
 from tuner_app.storage import journal
+from tuner_app.storage.files import write_json
 from tuner_app.storage.journal import DamagedRecordError, Journal
-from tuner_app.storage.project import Project, write_json
+from tuner_app.storage.project import Project
 
 number = st.floats(width=64)
 RECORD = FoldResult(

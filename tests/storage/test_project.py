@@ -1,9 +1,8 @@
-"""The folder of a project: names, layout, whole files, the lock, and who may delete it."""
+"""The folder of a project: names, layout, the lock, and who may delete it."""
 
 from __future__ import annotations
 
 import os
-import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tuner_app.errors import InputError, ProjectError
-from tuner_app.storage import project as module
-from tuner_app.storage.project import Project
+from tuner_app.storage.project import Project, projects
 
 
 class TestNames:
@@ -48,73 +46,6 @@ class TestNames:
         assert len(places) == 144
         assert project.fold_file("0003", 1).as_posix() == "logs/p/trial_0003/fold_1.json"
         assert project.fold_folder("0003", 1, 2).as_posix() == "logs/p/trial_0003/fold_1_execution_2"
-
-
-class TestFiles:
-    def test_a_file_is_written_whole_with_its_folder(self, tmp_path: Path) -> None:
-        path = tmp_path / "a" / "b.txt"
-        module.write_whole(path, "ä")
-        module.write_whole(path, b"new")
-        assert path.read_bytes() == b"new"
-        assert os.listdir(path.parent) == ["b.txt"]
-        assert stat.S_IMODE(path.stat().st_mode) & 0o444 == 0o444
-
-    def test_when_the_write_fails_the_old_content_stays(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        path = tmp_path / "b.txt"
-        module.write_whole(path, "old")
-
-        def fail(*arguments: Any) -> None:
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr(os, "replace", fail)
-        with pytest.raises(ProjectError, match=r"Cannot write .*b\.txt: No space left on device"):
-            module.write_whole(path, "new")
-        assert path.read_text() == "old"
-        assert os.listdir(tmp_path) == ["b.txt"]
-
-    def test_a_file_where_a_folder_must_be_is_told(self, tmp_path: Path) -> None:
-        (tmp_path / "logs").write_text("")
-        with pytest.raises(ProjectError, match="Cannot write"):
-            module.write_whole(tmp_path / "logs" / "x.json", "x")
-        with (
-            pytest.raises(ProjectError, match="Cannot write"),
-            Project(tmp_path / "logs", "p").locked(),
-        ):
-            raise AssertionError
-
-    def test_json_that_is_not_json_is_not_written(self, tmp_path: Path) -> None:
-        with pytest.raises(ValueError, match="not JSON compliant"):
-            module.write_json(tmp_path / "x.json", {"x": float("nan")})
-        assert not list(tmp_path.iterdir())
-
-    @pytest.mark.parametrize(
-        ("content", "message"),
-        [(b"{", "cannot be read as JSON"), (b"\xff", "cannot be read as JSON"), (b"[1]", "not a list")],
-    )
-    def test_damaged_json_is_told(self, tmp_path: Path, content: bytes, message: str) -> None:
-        (tmp_path / "x.json").write_bytes(content)
-        with pytest.raises(ProjectError, match=rf"{message}.*Search anew with overwrite=True"):
-            module.read_json(tmp_path / "x.json")
-
-
-class TestDifferences:
-    def test_each_difference_is_one_phrase_down_to_the_key(self) -> None:
-        then = {"seed": 0, "fit_options": {"epochs": 15, "batch_size": 64}, "gone": 1, "same": {"a": [1]}}
-        now = {"seed": 0, "fit_options": {"epochs": 3, "batch_size": 64}, "new": "x", "same": {"a": [1]}}
-        assert module.describe_differences(then, now) == [
-            "fit_options epochs: 15 then, 3 now",
-            "gone: 1 then, nothing now",
-            'new: nothing then, "x" now',
-        ]
-
-    def test_long_values_are_cut(self) -> None:
-        (phrase,) = module.describe_differences({"a": list(range(100))}, {"a": 1})
-        assert len(phrase) < 90
-        assert "... then, 1 now" in phrase
-
-    def test_digests_ignore_the_order_of_keys(self) -> None:
-        assert module.digest({"a": 1, "b": 2}) == module.digest({"b": 2, "a": 1})
-        assert module.digest({"a": 1}) != module.digest({"a": 1.5})
 
 
 class TestOverwriting:
@@ -179,6 +110,11 @@ class TestLock:
             assert not project.path.exists()
         assert project.lock_file.parent == tmp_path
 
+    def test_a_directory_that_is_a_file_is_told(self, tmp_path: Path) -> None:
+        (tmp_path / "logs").write_text("")
+        with pytest.raises(ProjectError, match="Cannot write"), Project(tmp_path / "logs", "p").locked():
+            raise AssertionError
+
 
 def test_projects_are_listed_newest_model_first_then_newest_search(tmp_path: Path) -> None:
     for name, files in (
@@ -193,5 +129,5 @@ def test_projects_are_listed_newest_model_first_then_newest_search(tmp_path: Pat
             os.utime(project.path / file, (0, {"old": 10, "new": 20, "model": 5}[name] + age))
     (tmp_path / "no project").mkdir()
     (tmp_path / ".p.lock").write_text("")
-    assert [project.name for project in module.projects(tmp_path)] == ["model", "new", "old"]
-    assert module.projects(tmp_path / "absent") == []
+    assert [project.name for project in projects(tmp_path)] == ["model", "new", "old"]
+    assert projects(tmp_path / "absent") == []

@@ -13,12 +13,13 @@ import pytest
 from support.fakes import FakeFitter, space_of
 
 from tuner_app.errors import TunerAppError
-from tuner_app.prediction import mistakes, predictor
+from tuner_app.prediction import mistakes
 from tuner_app.prediction.mistakes import ConfusedPicture
-from tuner_app.prediction.predictor import Manifest
 from tuner_app.records.tasks import FoldTask
 from tuner_app.storage import journal
-from tuner_app.storage.project import Project, sealed, write_json
+from tuner_app.storage.files import sealed, write_json
+from tuner_app.storage.manifest import Manifest, load_manifest
+from tuner_app.storage.project import Project
 from tuner_app.views.report import write_report
 
 MANIFEST = Manifest(
@@ -80,7 +81,7 @@ def seen(project: Project) -> str:
     # A checksum under a misspelt name checks nothing, and says nothing else.
     description = {name: value for name, value in record.description.items() if name in DESCRIBED}
     parts = (description, record.candidates, record.rule, record.n_splits, record.executions)
-    return repr((parts, predictor.load_manifest(project), mistakes.kept_pictures(project)))
+    return repr((parts, load_manifest(project), mistakes.kept_pictures(project)))
 
 
 def answer(question: Callable[[Project], str], project: Project) -> str:

@@ -9,8 +9,9 @@ from typing import Any
 
 from tuner_app.records.results import FoldResult
 from tuner_app.records.score import ScoreRule
+from tuner_app.storage.files import write_json
 from tuner_app.storage.journal import Journal, SearchRecord, load_search, rule_to_json
-from tuner_app.storage.project import Project, write_json
+from tuner_app.storage.project import Project
 
 ACCURACY = (("val_accuracy", "max"),)
 

@@ -107,7 +107,7 @@ def test_a_project_of_a_version_that_kept_none_of_it_resumes(make_tuner: Make, d
     first = search(make_tuner, data, two_layers())
     known = json.loads(first.project.search_file.read_text())
     assert known["asked"]["build"]["layer 2"]["units"] == 4
-    from tuner_app.storage.project import digest, sealed, write_json
+    from tuner_app.storage.files import digest, sealed, write_json
 
     for name in ("checksum", "code"):
         del known[name]
@@ -123,7 +123,7 @@ def test_a_project_of_a_version_that_kept_none_of_it_resumes(make_tuner: Make, d
 
 
 def test_the_words_of_another_keras_are_not_compared(make_tuner: Make, data: Data) -> None:
-    from tuner_app.storage.project import digest, sealed, write_json
+    from tuner_app.storage.files import digest, sealed, write_json
 
     first = search(make_tuner, data, two_layers())
     known = json.loads(first.project.search_file.read_text())

@@ -23,7 +23,8 @@ from support.written_searches import ACCURACY, LOSS, grid_of, itertools_all, nod
 from tuner_app.analysis.figures import ConfusedPicture
 from tuner_app.commands import console, report
 from tuner_app.errors import ProjectError, SearchError
-from tuner_app.storage.project import Project, write_json
+from tuner_app.storage.files import write_json
+from tuner_app.storage.project import Project
 from tuner_app.views.report import page as view
 from tuner_app.views.report.page import _STYLE, write_report
 

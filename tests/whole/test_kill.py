@@ -20,7 +20,7 @@ from support.processes import ROOT, kill, numbers
 from tuner_app.errors import ProjectError
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search import loop
-from tuner_app.storage import journal, project
+from tuner_app.storage import files, journal, project
 from tuner_app.storage.project import Project
 
 # Killed ---------------------------------------------------------------------------------------------------------------
@@ -262,7 +262,7 @@ def test_only_fits_that_take_longer_than_a_disk_wait_for_it(
 
     def write(path: pathlib.Path, content: str | bytes, *, durable: bool = True) -> None:
         waited[path.name, path.parent.name] = durable
-        project.write_whole(path, content, durable=durable)
+        files.write_whole(path, content, durable=durable)
 
     monkeypatch.setattr(loop.time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(journal, "write_whole", write)

@@ -17,10 +17,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuner_app.errors import InputError, ProjectError
-from tuner_app.storage.project import Project, projects, write_whole
+from tuner_app.storage.files import write_whole
+from tuner_app.storage.project import Project, projects
 
 if TYPE_CHECKING:
-    from tuner_app.prediction.predictor import Manifest
+    from tuner_app.storage.manifest import Manifest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(argv)
     _check_options(options)
-    from tuner_app.prediction.predictor import load_manifest, load_predictor
+    from tuner_app.prediction.predictor import load_predictor
+    from tuner_app.storage.manifest import load_manifest
 
     project = _choose_project(options.directory, options.project_name)
     manifest = load_manifest(project)

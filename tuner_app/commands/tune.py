@@ -169,7 +169,8 @@ def finish(dataset: Any, tuner: Any, *, directory: str, quiet: bool) -> None:
         ProjectError: The refit failed, so there is no model; the report is written all the same.
     """
     from tuner_app.prediction.mistakes import confused_pictures, keep_pictures
-    from tuner_app.prediction.predictor import Predictor, change_manifest, load_manifest
+    from tuner_app.prediction.predictor import Predictor
+    from tuner_app.storage.manifest import change_manifest, load_manifest
     from tuner_app.storage.project import Project
     from tuner_app.views.report import write_report
 

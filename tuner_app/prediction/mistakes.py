@@ -16,7 +16,8 @@ import numpy as np
 from tuner_app.analysis.figures import ConfusedPicture
 from tuner_app.data.datasets import label_array
 from tuner_app.errors import InputError, ProjectError
-from tuner_app.storage.project import Project, read_json, sealed, write_whole
+from tuner_app.storage.files import read_json, sealed, write_whole
+from tuner_app.storage.project import Project
 
 if TYPE_CHECKING:
     from tuner_app.data.datasets import Dataset

@@ -18,9 +18,10 @@ import numpy as np
 
 from tuner_app.errors import ProjectError
 from tuner_app.prediction import predictor
-from tuner_app.prediction.predictor import Manifest
 from tuner_app.storage import model_file
-from tuner_app.storage.project import Project, digest
+from tuner_app.storage.files import digest
+from tuner_app.storage.manifest import Manifest, checked_model_file, load_manifest, write_manifest
+from tuner_app.storage.project import Project
 from tuner_app.training import fingerprint, fitter, probe
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,7 @@ def keep_model(
     """
     written = model_file.save_model(project.model_file, model)
     recipe = _recipe(project.path / written.name, model, manifest, build, space, x)
-    predictor.write_manifest(project, model, dataclasses.replace(manifest, rebuild=recipe), written)
+    write_manifest(project, model, dataclasses.replace(manifest, rebuild=recipe), written)
     model_file.remove_other(project, written)
     if recipe is None and written.name == project.weights_file.name:
         logger.warning(
@@ -92,8 +93,8 @@ def kept_model(
     Raises:
         ProjectError: It is not there, is damaged, or neither `build` nor Keras makes it again.
     """
-    manifest = predictor.load_manifest(project)
-    path = predictor.checked_model_file(project)
+    manifest = load_manifest(project)
+    path = checked_model_file(project)
     recipe = manifest.rebuild
     if recipe is not None:
         try:

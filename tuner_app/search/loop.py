@@ -47,7 +47,7 @@ from tuner_app.search.observers import SearchObserver, SearchPlan
 from tuner_app.search.refit import Refit, refit_best, refit_failure
 from tuner_app.search.schedule import Schedule
 from tuner_app.storage import description, fold_extras, journal, kept_folds
-from tuner_app.storage.project import sealed, set_aside, write_json
+from tuner_app.storage.files import sealed, set_aside, write_json
 from tuner_app.training import fingerprint
 from tuner_app.training.fitter import FoldFitter
 from tuner_app.tuners import fitted, trials

@@ -22,11 +22,12 @@ from tuner_app.errors import ProjectError, SearchError, TunerAppError
 from tuner_app.execution.base import Batch, FoldStopped, Outcome
 from tuner_app.execution.threads import ThreadExecutor
 from tuner_app.folds.rows import arrays_in
-from tuner_app.prediction import predictor, rebuilding
+from tuner_app.prediction import rebuilding
 from tuner_app.process.versions import package_versions
 from tuner_app.records.refit_plan import RefitPlan, refit_plan
 from tuner_app.records.results import Candidate
 from tuner_app.records.tasks import REFIT_FOLD, FoldTask
+from tuner_app.storage.manifest import Manifest, change_manifest, load_manifest
 from tuner_app.training.fitter import FoldFitter
 
 if TYPE_CHECKING:
@@ -133,19 +134,19 @@ def refit_failure(error: Exception) -> str:
     )
 
 
-def _kept(search: Search, manifest: predictor.Manifest) -> tuple[keras.Model, float] | None:
+def _kept(search: Search, manifest: Manifest) -> tuple[keras.Model, float] | None:
     """The model that an earlier run of the same search has saved, and the seconds that its refit took."""
     tuner = search.tuner
     if not tuner.project.manifest_file.exists():
         return None
     with contextlib.suppress(ProjectError):
-        known = predictor.load_manifest(tuner.project)
+        known = load_manifest(tuner.project)
         same = ("search_id", "hyperparameters", "epochs")
         if all(getattr(known, name) == getattr(manifest, name) for name in same):
             model, _ = rebuilding.kept_model(tuner.project, tuner.build_apart, tuner.oracle.get_space)
             if known.decoding is None:  # of an earlier version, which did not know what the outputs are
                 changes = {name: getattr(manifest, name) for name in _DECIDED_ANEW}
-                predictor.change_manifest(tuner.project, model, changes)
+                change_manifest(tuner.project, model, changes)
             return model, known.refit_seconds
     return None
 
@@ -160,14 +161,14 @@ def _chosen_score(tuner: GridSearchCV) -> tuple[str, float, float]:
     return ", ".join(name for name, _ in chosen), mean, std
 
 
-def _manifest(search: Search, candidate: Candidate) -> predictor.Manifest:
+def _manifest(search: Search, candidate: Candidate) -> Manifest:
     tuner, data = search.tuner, search.data
     dataset = data.dataset
     objective, score, std = _chosen_score(tuner)
     inputs = arrays_in(data.x)
     is_one = inputs[0] is data.x and inputs[0].ndim > 1 and inputs[0].dtype.kind in "biuf"
     described = {"source": None if dataset is None else dataset.source, "target": data.label_column}
-    return predictor.Manifest(
+    return Manifest(
         hyperparameters=dict(candidate.values),
         score=score,
         score_std=std,

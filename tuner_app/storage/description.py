@@ -6,11 +6,13 @@ more than earlier ones did. What is asked is put together by `search`; how files
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from tuner_app.errors import ProjectError
-from tuner_app.storage.project import Project, describe_differences, digest, read_json, set_aside
+from tuner_app.storage.files import digest, read_json, set_aside
+from tuner_app.storage.project import Project
 
 # A layer more moves all that follow: one line names no more differences than this.
 _MOST_DIFFERENCES = 6
@@ -94,6 +96,28 @@ def check_same_search(project: Project, known: Mapping[str, Any], asked: Mapping
         )
 
 
+def describe_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """One phrase for each thing that was asked differently.
+
+    Args:
+        then: What `search.json` holds.
+        now: What is asked now.
+
+    Returns:
+        Phrases such as `epochs: 15 then, 3 now`; an empty list when nothing differs.
+    """
+    phrases: list[str] = []
+    for key in sorted({*then, *now}):
+        before, after = then.get(key), now.get(key)
+        if before == after:
+            continue
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            phrases += [f"{key} {phrase}" for phrase in describe_differences(before, after)]
+        else:
+            phrases.append(f"{key}: {_short(before)} then, {_short(after)} now")
+    return phrases
+
+
 def search_ids(asked: Mapping[str, Any]) -> list[str]:
     """The ids that a search may have: first that of this version, then those that earlier versions gave it."""
     known_keys = [set(asked) - set(ADDED_KEYS[count:]) for count in range(len(ADDED_KEYS), -1, -1)]
@@ -113,3 +137,8 @@ def search_id(known: Mapping[str, Any] | None, asked: Mapping[str, Any], owners:
         return str(known["search_id"])
     ids, present = search_ids(asked), owners()
     return next((one for one in ids if one in present), ids[0])
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

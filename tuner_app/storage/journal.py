@@ -21,7 +21,8 @@ from tuner_app.errors import ProjectError
 from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.score import ScoreRule
 from tuner_app.storage import description
-from tuner_app.storage.project import Project, digest, first_of, read_json, set_all_aside, write_whole
+from tuner_app.storage.files import digest, first_of, read_json, set_all_aside, write_whole
+from tuner_app.storage.project import Project
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,8 @@ import numpy.typing as npt
 from tuner_app.errors import ProjectError
 from tuner_app.folds.rows import data_fingerprint
 from tuner_app.records.tasks import Index
-from tuner_app.storage.project import Project, write_whole
+from tuner_app.storage.files import write_whole
+from tuner_app.storage.project import Project
 
 logger = logging.getLogger(__name__)
 

@@ -18,7 +18,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tuner_app.errors import ProjectError
-from tuner_app.storage.project import Project, cannot_write
+from tuner_app.storage.files import cannot_write
+from tuner_app.storage.project import Project
 
 logger = logging.getLogger(__name__)
 

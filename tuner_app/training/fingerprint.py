@@ -18,7 +18,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from tuner_app.storage.project import digest
+from tuner_app.storage.files import digest
 
 # Names are Keras's own count, seeds may be drawn anew by each build, and where a layer was built for is in its weights.
 _IGNORED = frozenset({"name", "seed", "batch_input_shape", "batch_shape", "build_config", "registered_name", "layers"})

@@ -39,7 +39,7 @@ from tuner_app.records.score import ScoreRule
 from tuner_app.records.seeds import fit_seed
 from tuner_app.records.tasks import FoldTask
 from tuner_app.storage import model_file
-from tuner_app.storage.project import cannot_write
+from tuner_app.storage.files import cannot_write
 from tuner_app.training import copies, fit_checks, global_random
 
 logger = logging.getLogger(__name__)

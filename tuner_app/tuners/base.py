@@ -33,7 +33,9 @@ from tuner_app.records.score import ScoreRule
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search.loop import Search, overridden_hooks
 from tuner_app.search.observers import SearchObserver
-from tuner_app.storage.project import Project, read_json, write_json
+from tuner_app.storage.files import read_json, write_json
+from tuner_app.storage.manifest import load_manifest
+from tuner_app.storage.project import Project
 from tuner_app.training import copies, fit_checks, fitter, probe, recompile
 from tuner_app.training.hyperparameters import RecordedHyperParameters
 from tuner_app.tuners import fitted, trials
@@ -430,7 +432,7 @@ class GridSearchCV(keras_tuner.GridSearch):
     def _predictor(self) -> predictor.Predictor:
         model = self.best_model_
         if self._answering is None or self._answering.model is not model:
-            self._answering = predictor.Predictor(model, predictor.load_manifest(self.project))
+            self._answering = predictor.Predictor(model, load_manifest(self.project))
         return self._answering
 
     def _program(self) -> Callable[[RecordedHyperParameters], None]:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from tuner_app.data import targets
 from tuner_app.data.datasets import label_array
 from tuner_app.errors import InputError, ProjectError, SearchError
-from tuner_app.prediction.predictor import load_manifest
 from tuner_app.records import tables
 from tuner_app.storage import fold_extras
 from tuner_app.storage.journal import SearchRecord, load_search
+from tuner_app.storage.manifest import load_manifest
 
 if TYPE_CHECKING:
     from tuner_app.tuners.base import GridSearchCV

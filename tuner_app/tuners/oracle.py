@@ -22,7 +22,7 @@ import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from tuner_app.storage.project import set_aside, write_whole
+from tuner_app.storage.files import set_aside, write_whole
 from tuner_app.training.hyperparameters import RecordedHyperParameters, recorded
 from tuner_app.tuners.grid import Grid, Program, Proposal, without_late_defaults
 

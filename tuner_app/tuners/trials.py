@@ -24,7 +24,8 @@ from tuner_app.records.score import ScoreRule
 from tuner_app.records.seeds import fit_seed
 from tuner_app.records.tables import mean_and_std
 from tuner_app.storage import journal
-from tuner_app.storage.project import Project, read_json, set_aside
+from tuner_app.storage.files import read_json, set_aside
+from tuner_app.storage.project import Project
 from tuner_app.tuners.oracle import GridOracle
 
 logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from typing import Any
 from tuner_app.records.results import Candidate
 from tuner_app.records.tables import cv_results, results_frame
 from tuner_app.search.observers import SearchObserver, SearchPlan
-from tuner_app.storage.project import write_whole
+from tuner_app.storage.files import write_whole
 
 # Writing the table may take this share of the search's time: it grows with the number of candidates.
 SHARE_OF_TIME = 0.01

@@ -32,7 +32,8 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from tuner_app.errors import ProjectError, SearchError
-from tuner_app.storage.project import Project, read_json, write_whole
+from tuner_app.storage.files import read_json, write_whole
+from tuner_app.storage.project import Project
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
