@@ -31,7 +31,7 @@ import numpy as np
 from tuner_app.errors import ProjectError
 from tuner_app.storage.journal import decode
 from tuner_app.storage.project import Project
-from tuner_app.views.progress import values_text
+from tuner_app.views.terminal.lines import values_text
 
 ROOT = pathlib.Path(__file__).parents[1]
 SPACE = ("--nodes", "8", "16", "--learning-rates", "0.003", "0.01", "--epochs", "4")

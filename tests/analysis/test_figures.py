@@ -18,9 +18,11 @@ from tuner_app.analysis import figures
 from tuner_app.errors import InputError
 from tuner_app.records.tables import best_index, cv_results
 from tuner_app.storage.journal import SearchRecord
-from tuner_app.views.progress import epoch_lines
 from tuner_app.views.report import write_report
-from tuner_app.views.tensorboard_logs import Score, _curve_events, heat_map
+from tuner_app.views.tensorboard.events import curve_events
+from tuner_app.views.tensorboard.matrices import heat_map
+from tuner_app.views.tensorboard.scores import Score
+from tuner_app.views.terminal.lines import epoch_lines
 
 
 def tutorial(directory: pathlib.Path, **options: Any) -> SearchRecord:
@@ -446,11 +448,11 @@ class TestGaps:
 
     def test_tensorboard_and_the_screen_leave_the_others_out(self, tmp_path: pathlib.Path) -> None:
         fold = self.record(tmp_path).candidates[0].folds[0]
-        events = list(_curve_events({"epoch_loss": fold.history["val_loss"]}, 0.0, 4.0))
+        events = list(curve_events({"epoch_loss": fold.history["val_loss"]}, 0.0, 4.0))
         assert [(event.step, event.summary.value[0].tensor.float_val[0]) for event in events] == [
             (1, pytest.approx(0.5)),
             (3, pytest.approx(0.4)),
         ]
         assert [event.summary.value[0].HasField("metadata") for event in events] == [True, False]
         assert [line.count("val_") for line in epoch_lines(fold)] == [0, 2, 0, 2]
-        assert list(_curve_events({"epoch_loss": [math.nan]}, 0.0, 4.0)) == []
+        assert list(curve_events({"epoch_loss": [math.nan]}, 0.0, 4.0)) == []

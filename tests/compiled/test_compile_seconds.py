@@ -22,8 +22,9 @@ from tuner_app.records.tables import mean_fit_time
 from tuner_app.search.observers import SearchPlan
 from tuner_app.storage import journal
 from tuner_app.storage.journal import load_search
-from tuner_app.views import progress
-from tuner_app.views.tensorboard_logs import _ended
+from tuner_app.views.tensorboard.scores import end_of
+from tuner_app.views.terminal.lines import fold_line
+from tuner_app.views.terminal.tally import Tally
 
 SLOW = 1.0
 
@@ -122,12 +123,12 @@ def test_the_whole_time_is_told_with_compiling_the_time_left_without(make_tuner:
     )
     record = dataclasses.replace(record, compile_seconds=30.0, history={"val_accuracy": [0.5]}, final_epoch=1)
     assert record.total_seconds == 33.0
-    assert _ended(record) == 133.0
+    assert end_of(record) == 133.0
     tuner = make_tuner({"a": [1, 2]}, refit=False)
     tuner.search(*data)
     plan = _plan(tuner)
-    assert progress.fold_line(record, plan).endswith("total time=33.0s")
-    tally = progress._Tally.of(plan)
+    assert fold_line(record, plan).endswith("total time=33.0s")
+    tally = Tally.of(plan)
     tally.count(record)
     assert tally.seconds == 3.0
 

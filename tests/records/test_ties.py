@@ -16,8 +16,10 @@ from tuner_app.records.tables import cv_results, mean_and_std, mean_fit_time, su
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search.observers import SearchPlan
 from tuner_app.storage.journal import load_search
-from tuner_app.views.progress import Progress
-from tuner_app.views.tensorboard_logs import Score, TensorBoardLogs, best_confusion, heat_map
+from tuner_app.views.tensorboard.matrices import best_confusion, heat_map
+from tuner_app.views.tensorboard.observer import TensorBoardLogs
+from tuner_app.views.tensorboard.scores import Score
+from tuner_app.views.terminal.progress import Progress
 
 # Added exactly, both sums are the same number; added one after another, the second is larger by the last bit.
 SCORES = {1: (0.6, 0.6, 0.71), 2: (0.6, 0.71, 0.6)}

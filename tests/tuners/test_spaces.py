@@ -370,8 +370,8 @@ class TestNothingIsEnumerated:
             with hp.conditional_scope("huge", [3, 4]):
                 hp.Int("inner", 1, 10**9)
 
-        from tuner_app.views.progress import Progress
-        from tuner_app.views.tensorboard_logs import TensorBoardLogs
+        from tuner_app.views.tensorboard.observer import TensorBoardLogs
+        from tuner_app.views.terminal.progress import Progress
 
         began = time.perf_counter()
         tuner = make_tuner(build, cv=2, max_trials=limit, observers=[Progress(verbosity=0), TensorBoardLogs()])

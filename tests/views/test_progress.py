@@ -17,11 +17,12 @@ from rich.console import Console
 from tuner_app.errors import InputError
 from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.score import ScoreRule
-from tuner_app.records.tables import cv_results
+from tuner_app.records.tables import cv_results, mean_and_std
 from tuner_app.search.observers import SearchPlan
 from tuner_app.storage.project import Project
-from tuner_app.views import progress
-from tuner_app.views.progress import Progress, epoch_lines, mean_and_std, seconds_text, values_text
+from tuner_app.views.terminal.lines import epoch_lines, seconds_text, values_text
+from tuner_app.views.terminal.progress import Progress
+from tuner_app.views.terminal.tally import RunningFit, Tally
 
 RULE = ScoreRule((("val_accuracy", "max"),))
 
@@ -303,14 +304,14 @@ def test_time_left_follows_the_candidates_own_fits() -> None:
     def quick(trial: int, fold: int, seconds: float) -> FoldResult:
         return fold_result(trial, {}, fold, fit_seconds=seconds, score_seconds=0.0)
 
-    tally = progress._Tally.of(plan_for(3, n_jobs=2))
+    tally = Tally.of(plan_for(3, n_jobs=2))
     assert tally.seconds_left(0.0) is None
     for fold in range(3):
         tally.count(quick(0, fold, 1.0))
     tally.count(quick(1, 0, 9.0))
     mean = 12 / 4
     assert tally.seconds_left(0.0) == pytest.approx((2 * 9.0 + 3 * mean) / 2)
-    tally.running["0001", 1, 0] = progress._Running("", 100.0)
+    tally.running["0001", 1, 0] = RunningFit("", 100.0)
     assert tally.seconds_left(102.0) == pytest.approx((2 * 9.0 + 3 * mean - 2) / 2)
     for trial, fold in ((1, 1), (1, 2), (2, 0), (2, 1), (2, 2)):
         tally.count(quick(trial, fold, 5.0))
@@ -319,7 +320,7 @@ def test_time_left_follows_the_candidates_own_fits() -> None:
 
 
 def test_more_candidates_than_were_known() -> None:
-    tally = progress._Tally.of(plan_for(1))
+    tally = Tally.of(plan_for(1))
     for each in (candidate(1, 0.5), candidate(2, 0.6)):
         for fold in each.folds:
             tally.count(fold)
@@ -354,8 +355,6 @@ def test_verbosity_is_checked(verbosity: Any) -> None:
 
 
 def test_rich_is_not_imported_with_the_module() -> None:
-    code = (
-        "import sys, tuner_app.views.progress; assert 'rich' not in sys.modules; assert 'tensorflow' not in sys.modules"
-    )
+    code = "import sys, tuner_app.views.terminal.progress; assert not {'rich', 'tensorflow'} & set(sys.modules)"
     root = pathlib.Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", code], check=True, cwd=root, timeout=60)

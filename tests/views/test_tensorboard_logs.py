@@ -22,16 +22,11 @@ from tuner_app.records.score import ScoreRule
 from tuner_app.records.tables import cv_results
 from tuner_app.search.observers import SearchPlan
 from tuner_app.storage.project import Project
-from tuner_app.views.tensorboard_logs import (
-    Cell,
-    Matrix,
-    Score,
-    TensorBoardLogs,
-    best_confusion,
-    draw,
-    heat_map,
-    summary_table,
-)
+from tuner_app.views.tensorboard.matrices import Cell, Matrix, best_confusion, heat_map
+from tuner_app.views.tensorboard.observer import TensorBoardLogs
+from tuner_app.views.tensorboard.pictures import draw
+from tuner_app.views.tensorboard.scores import Score
+from tuner_app.views.tensorboard.summary import summary_table
 
 SPACE: Mapping[str, Sequence[Any]] = {"learning_rate": [0.001, 0.0015, 0.002], "nodes": [32, 64, 128, 256, 512]}
 RULE = ScoreRule((("val_accuracy", "max"),))
@@ -431,7 +426,7 @@ def test_pictures_are_few_and_wait_until_they_are_cheap(
         clock[0] += 0.001
         return clock[0]
 
-    monkeypatch.setattr("tuner_app.views.tensorboard_logs.time.perf_counter", tick)
+    monkeypatch.setattr("tuner_app.views.tensorboard.pictures.time.perf_counter", tick)
     space = {"learning_rate": list(range(20)), "nodes": list(range(5))}
     whole = candidates(space, n_splits=1)
     for seconds_each, drawings in ((0.0, 1), (60.0, 9)):
@@ -523,9 +518,9 @@ def test_a_picture_has_colours_and_ink_in_its_cells() -> None:
     matrix = Matrix(
         "t", "r", "c", ("1",), ("1", "2"), ((Cell(0.0, ("0.5", "(0.1)")), Cell(1.0, ("0.9", "(0.1)"), True)),)
     )
-    width, height, png = draw(matrix)
-    image = Image.open(io.BytesIO(png)).convert("RGB")
-    assert image.size == (width, height)
+    picture = draw(matrix)
+    image = Image.open(io.BytesIO(picture.png)).convert("RGB")
+    assert image.size == (picture.width, picture.height)
     pixels = np.asarray(image, dtype=int).reshape(-1, 3)
     for colour in ((52, 30, 98), (253, 231, 37), (255, 0, 0), (255, 255, 255), (0, 0, 0)):
         assert np.abs(pixels - colour).sum(axis=1).min() < 24

@@ -169,7 +169,6 @@ NOT_YET_SMALL = {
     "tuners.oracle",
     "tuners.oracle:GridOracle",
     "views.report.page",
-    "views.tensorboard_logs",
 }
 
 

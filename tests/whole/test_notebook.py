@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tuner_app.views.progress import Progress
+from tuner_app.views.terminal.progress import Progress
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "examples" / "digits.ipynb"

@@ -93,7 +93,7 @@ def fit(task: FoldTask) -> FoldResult:
 def tuner_fixture(logs: Path) -> Any:
     """A search of 15 candidates after its end."""
     from tuner_app.tuners.base import GridSearchCV
-    from tuner_app.views.tensorboard_logs import TensorBoardLogs
+    from tuner_app.views.tensorboard.observer import TensorBoardLogs
 
     tuner = GridSearchCV(
         space_of({"learning_rate": RATES, "nodes": NODES}),

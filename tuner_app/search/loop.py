@@ -725,8 +725,8 @@ class _TunerHooks(keras.callbacks.Callback):
 
 
 def _default_observers(verbosity: int) -> list[SearchObserver]:
-    from tuner_app.views.progress import Progress
-    from tuner_app.views.tensorboard_logs import TensorBoardLogs
+    from tuner_app.views.tensorboard.observer import TensorBoardLogs
+    from tuner_app.views.terminal.progress import Progress
 
     return [Progress(verbosity=verbosity), TensorBoardLogs()]
 

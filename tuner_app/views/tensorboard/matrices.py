@@ -1,0 +1,133 @@
+"""What the pictures show: the scores over two hyperparameters, and which class was taken for which.
+
+Owns the cells, their texts and shades; `pictures` draws them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tuner_app.views.tensorboard.scores import Score, best_first, short_text, values_text
+
+LONGEST_AXIS = 40
+"""Pictures with more rows or columns than this are left out."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One cell of a picture.
+
+    Attributes:
+        shade: 0 for the lowest colour to 1 for the highest; None for no colour.
+        text: The lines in it, the first one larger.
+        marked: Whether it has a frame.
+    """
+
+    shade: float | None = None
+    text: tuple[str, ...] = ()
+    marked: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Matrix:
+    """A picture's content, apart from its drawing.
+
+    Attributes:
+        title: Above it.
+        row_title: What the rows are.
+        column_title: What the columns are.
+        rows: The rows' labels.
+        columns: The columns' labels.
+        cells: Shape (n_rows, n_columns).
+    """
+
+    title: str
+    row_title: str
+    column_title: str
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    cells: tuple[tuple[Cell, ...], ...]
+
+
+def heat_map(space: Mapping[str, Sequence[Any]], scores: Sequence[Score]) -> Matrix | None:
+    """The mean score over two hyperparameters, with the standard deviation below it, the best candidate framed.
+
+    The two are those with the most values (the first ones of equals), the longer one across. Where there are
+    more, a cell shows the best of its candidates.
+
+    Args:
+        space: Each hyperparameter's values.
+        scores: The whole candidates.
+
+    Returns:
+        The content of the picture; None without candidates, with fewer than two hyperparameters, or with one
+        of more than 40 values.
+    """
+    axes = sorted(space, key=lambda name: -len(space[name]))[:2]
+    if not scores or len(axes) < 2 or len(space[axes[0]]) > LONGEST_AXIS:
+        return None
+    best_of: dict[tuple[str, str], Score] = {}
+    ordered = sorted(scores, key=best_first)
+    for score in ordered:
+        values = score.candidate.values
+        if axes[0] in values and axes[1] in values:
+            best_of.setdefault((str(values[axes[1]]), str(values[axes[0]])), score)
+    means = [score.mean for score in best_of.values() if math.isfinite(score.mean)]
+    columns, rows = (tuple(str(value) for value in space[name]) for name in axes)
+    return Matrix(
+        title=f"mean_test_score (std), {len(scores)} candidates" + (", best of each cell" if len(space) > 2 else ""),
+        row_title=axes[1],
+        column_title=axes[0],
+        rows=tuple(map(short_text, rows)),
+        columns=tuple(map(short_text, columns)),
+        cells=tuple(
+            tuple(_score_cell(best_of.get((row, column)), means, ordered[0]) for column in columns) for row in rows
+        ),
+    )
+
+
+def best_confusion(scores: Sequence[Score], classes: Sequence[Any] | None) -> Matrix | None:
+    """The out-of-fold predictions of the best candidate: rows are true classes, colours the share of the row.
+
+    Args:
+        scores: The whole candidates.
+        classes: The classes' labels; None numbers them from 0.
+
+    Returns:
+        The content of the picture; None where no fold counted, or with more than 40 classes.
+    """
+    best = min(scores, key=best_first, default=None)
+    if best is None or not math.isfinite(best.mean):
+        return None
+    counted = [fold.confusion for fold in best.candidate.folds if fold.confusion is not None]
+    if not counted or len(counted[0]) > LONGEST_AXIS:
+        return None
+    total = np.sum(np.array(counted, dtype=np.int64), axis=0)
+    shares = total / np.maximum(total.sum(axis=1, keepdims=True), 1)
+    labels = tuple(short_text(value) for value in (range(len(total)) if classes is None else classes))
+    return Matrix(
+        title=f"Out-of-fold predictions with {values_text(best.candidate.values)}",
+        row_title="true",
+        column_title="predicted",
+        rows=labels,
+        columns=labels,
+        cells=tuple(
+            tuple(Cell(float(share), (str(count),)) for share, count in zip(*pair, strict=True))
+            for pair in zip(shares, total, strict=True)
+        ),
+    )
+
+
+def _score_cell(score: Score | None, means: Sequence[float], best: Score) -> Cell:
+    if score is None:
+        return Cell()
+    if not math.isfinite(score.mean):
+        return Cell(None, (f"{score.mean}",))
+    low, high = min(means), max(means)
+    shade = (score.mean - low) / (high - low) if high > low else 1.0
+    return Cell(shade, (f"{score.mean:.4f}", f"({score.std:.4f})"), marked=score is best)

@@ -1,0 +1,144 @@
+"""The observer that says on the screen how a search goes.
+
+Owns which event leads to which line; the lines are worded by `lines` and `summary`, counted by `tally`, and what stays
+below them on a terminal is drawn by `display`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tuner_app.errors import InputError
+from tuner_app.records.results import Candidate, FoldResult
+from tuner_app.search.observers import SearchObserver, SearchPlan
+from tuner_app.views.terminal.display import bar, one_line, standard_output
+from tuner_app.views.terminal.lines import epoch_lines, fold_line, fold_name, values_text
+from tuner_app.views.terminal.summary import short_summary
+from tuner_app.views.terminal.tally import RunningFit, Tally
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.live import Live
+
+_MOST_RUNNING = 4
+_REFRESHES_PER_SECOND = 2
+
+
+class Progress(SearchObserver):
+    """Shows a search on a terminal, or writes it line by line.
+
+    Args:
+        verbosity: 0 says nothing but how many fits failed, 1 (the default) a line per fit and the summary,
+            2 also the starts and each epoch's metrics.
+        console: Where to write; None is standard output, as plain lines where that is no terminal.
+
+    Raises:
+        InputError: `verbosity` is not 0, 1 or 2.
+    """
+
+    def __init__(self, *, verbosity: int = 1, console: Console | None = None) -> None:
+        if verbosity not in (0, 1, 2):
+            raise InputError(f"verbosity must be 0, 1 or 2. Received: {verbosity!r}. Use 1 for a line per fit.")
+        self.verbosity = verbosity
+        self._console = console or standard_output()
+        self._is_plain = not (self._console.is_terminal or self._console.is_jupyter or self._console.record)
+        self._plan: SearchPlan | None = None
+        self._live: Live | None = None
+
+    def search_begun(self, plan: SearchPlan) -> None:
+        """Say how much there is to do, and start the display."""
+        self._stop_display()
+        self._plan = plan
+        self._tally = Tally.of(plan)
+        times = "" if plan.executions == 1 else f", {plan.executions} times each,"
+        total = self._tally.total
+        self._say(
+            f"Fitting {plan.n_splits} folds{times} for each of {plan.n_candidates} candidates, totalling {total} fits"
+        )
+        if plan.finished:
+            self._say(f"Resuming: {self._tally.done} of {total} fits were done before")
+        self._start_display()
+
+    def fold_begun(self, trial_id: str, values: Mapping[str, Any], fold: int, execution: int) -> None:
+        """Show that a fit runs."""
+        if self._plan is not None and (self._live is not None or self.verbosity > 1):
+            head = f"{fold_name(self._plan, fold, execution)} {values_text(values)}"
+            self._tally.running[trial_id, fold, execution] = RunningFit(head, time.monotonic())
+            self._say(head.replace("]", "] START", 1), level=2)
+
+    def fold_ended(self, result: FoldResult) -> None:
+        """Write the line of a finished fit."""
+        if self._plan is None:
+            return
+        self._tally.count(result)
+        if self.verbosity >= 1:
+            self._say(fold_line(result, self._plan), style="red" if result.error else "")
+        if self.verbosity >= 2:
+            for line in epoch_lines(result):
+                self._say(line, level=2)
+
+    def candidate_ended(self, candidate: Candidate) -> None:
+        """See whether the candidate is the best one."""
+        if self._plan is not None:
+            self._tally.compare(candidate, self._plan.rule)
+
+    def search_ended(self, candidates: Sequence[Candidate], *, table: Mapping[str, Any], interrupted: bool) -> None:
+        """Take the display away and write the summary; after an interruption, the exception says how to go on."""
+        self._stop_display()
+        if self._plan is None:
+            return
+        plan, self._plan = self._plan, None
+        for line in self._tally.failure_lines(plan.rule):
+            self._say(line, level=0, style="yellow")
+        if interrupted:
+            return
+        for line in short_summary(table, plan):
+            self._say(line)
+
+    def _say(self, line: str, *, level: int = 1, style: str = "") -> None:
+        if self.verbosity < level:
+            return
+        console = self._console
+        if not line.isascii():
+            line = line.encode(console.encoding, "backslashreplace").decode(console.encoding)
+        if self._is_plain:  # rich would write the same, at many times the cost of a line.
+            console.file.write(f"{line}\n")
+            console.file.flush()
+            return
+        from rich.text import Text
+
+        console.print(Text(line, style=style), soft_wrap=True)
+
+    def _start_display(self) -> None:
+        console = self._console
+        if self.verbosity == 0 or not console.is_terminal or console.is_dumb_terminal or console.is_jupyter:
+            return
+        from rich.live import Live
+
+        self._live = Live(
+            get_renderable=self._render, console=console, refresh_per_second=_REFRESHES_PER_SECOND, transient=True
+        )
+        # A search that fails on its way never gets to `search_ended`; the cursor must come back all the same.
+        atexit.register(self._stop_display)
+        self._live.start()
+
+    def _stop_display(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+            atexit.unregister(self._stop_display)
+
+    def _render(self) -> RenderableType:
+        """The display below the lines; called by rich's own thread too, so it changes nothing."""
+        from rich.console import Group
+
+        tally = self._tally
+        lines = [] if tally.best is None else [f"best  {tally.best}"]
+        running = list(tally.running.values())
+        lines += [f"now   {fit.text}" for fit in running[:_MOST_RUNNING]]
+        if len(running) > _MOST_RUNNING:
+            lines.append(f"      and {len(running) - _MOST_RUNNING} more")
+        return Group(bar(tally), *map(one_line, lines))

@@ -1,0 +1,103 @@
+"""What was counted and measured of a search so far, and the time that is left."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import Counter
+
+from tuner_app.records.results import Candidate, FoldResult
+from tuner_app.records.score import ScoreRule
+from tuner_app.records.tables import best_of, mean_and_std
+from tuner_app.search.observers import SearchPlan
+from tuner_app.storage.journal import group
+from tuner_app.views.terminal.lines import last_line, printable, values_text
+
+
+@dataclasses.dataclass(frozen=True)
+class RunningFit:
+    """A fit that runs: how it is shown, and since when."""
+
+    text: str
+    began: float
+
+
+@dataclasses.dataclass
+class Tally:
+    """What was counted and measured so far. Each event costs the same, however large the grid."""
+
+    total: int
+    fits_per_candidate: int
+    n_jobs: int
+    began: float
+    done: int = 0
+    seconds: float = 0.0
+    best: str | None = None
+    best_candidate: Candidate | None = None
+    running: dict[tuple[str, int, int], RunningFit] = dataclasses.field(default_factory=dict)
+    errors: Counter[str] = dataclasses.field(default_factory=Counter)
+    begun: dict[str, tuple[int, float]] = dataclasses.field(default_factory=dict)
+    begun_fits_left: int = 0
+    begun_seconds_left: float = 0.0
+
+    @classmethod
+    def of(cls, plan: SearchPlan) -> Tally:
+        """The tally at the beginning of a search, with what was done before."""
+        fits = plan.n_splits * plan.executions
+        tally = cls(fits * plan.n_candidates, fits, max(1, plan.n_jobs), time.monotonic())
+        for candidate in group(list(plan.finished)):
+            for result in candidate.folds:
+                tally.count(result)
+            if len(candidate.folds) == fits:
+                tally.compare(candidate, plan.rule)
+        return tally
+
+    def count(self, result: FoldResult) -> None:
+        """A fit is over. What it compiled, the fits to come need not compile."""
+        self.running.pop((result.trial_id, result.fold, result.execution), None)
+        seconds = result.fit_seconds + result.score_seconds
+        self.done += 1
+        self.total = max(self.total, self.done)
+        self.seconds += seconds
+        if result.error is not None:
+            self.errors[last_line(result.error)] += 1
+        self._expect(result.trial_id, seconds)
+
+    def _expect(self, trial_id: str, seconds: float) -> None:
+        """Replace what the candidate's other folds were expected to take."""
+        fits, spent = self.begun.pop(trial_id, (0, 0.0))
+        if fits:
+            self.begun_fits_left -= self.fits_per_candidate - fits
+            self.begun_seconds_left -= (self.fits_per_candidate - fits) * spent / fits
+        fits, spent = fits + 1, spent + seconds
+        if fits < self.fits_per_candidate:
+            self.begun[trial_id] = (fits, spent)
+            self.begun_fits_left += self.fits_per_candidate - fits
+            self.begun_seconds_left += (self.fits_per_candidate - fits) * spent / fits
+
+    def compare(self, candidate: Candidate, rule: ScoreRule) -> None:
+        """A candidate is whole."""
+        rivals = [candidate] if self.best_candidate is None else [self.best_candidate, candidate]
+        if best_of(rivals, rule) is candidate:
+            mean, std = mean_and_std(candidate, rule)
+            self.best_candidate = candidate
+            self.best = f"{mean:.6f} ({std:.6f}) with {values_text(candidate.values)}"
+
+    def seconds_left(self, now: float) -> float | None:
+        """The rest of a begun candidate costs what its own fits did, any other fit the mean of all."""
+        if self.done == 0:
+            return None
+        mean = self.seconds / self.done
+        fresh = max(0, self.total - self.done - self.begun_fits_left)
+        running = sum(min(now - fit.began, mean) for fit in list(self.running.values()))
+        return max(0.0, fresh * mean + self.begun_seconds_left - running) / self.n_jobs
+
+    def failure_lines(self, rule: ScoreRule) -> list[str]:
+        """One line about failed fits, none where all went well."""
+        if not self.errors:
+            return []
+        error, count = self.errors.most_common(1)[0]
+        return [
+            f"{self.errors.total()} of {self.done} fits failed, {count} of them with {printable(error)}. "
+            f"Their score is {rule.error_score}."
+        ]
