@@ -16,7 +16,9 @@ import tensorflow as tf
 
 from tuner_app.compiled import model_fit, programs
 from tuner_app.compiled.model_fit import FitContext
-from tuner_app.compiled.programs import NotCompilableError, ProgramCache
+from tuner_app.compiled.programs import NotCompilableError, Program, ProgramCache
+from tuner_app.models.dense import StandardizingHyperModel
+from tuner_app.models.preprocessing import Standardization
 
 layers, losses, optimizers, regularizers = keras.layers, keras.losses, keras.optimizers, keras.regularizers
 
@@ -267,6 +269,57 @@ def test_two_losses_of_one_name_give_two_results() -> None:
     cache = ProgramCache()
     one, two = (fit(lambda factor=factor: make(loss=scaled(factor)), cache)[1]["loss"][0] for factor in (1.0, 3.0))
     assert two > 1.5 * one
+
+
+def standardized(mean: float) -> keras.Model:
+    standardization = Standardization()
+    model = make(standardization)
+    standardization.adapt(np.repeat(X[:, :1] + mean, 4, axis=1))
+    return model
+
+
+def test_a_standardization_of_other_rows_shares_the_program_and_not_the_statistics() -> None:
+    cache = ProgramCache()
+    one, two = (fit(lambda mean=mean: standardized(mean), cache) for mean in (0.0, 5.0))
+    assert cache.compiled == 1
+    assert one[1]["loss"] != two[1]["loss"]
+    assert_equal(two, fit(lambda: standardized(5.0), ProgramCache()))
+
+
+@pytest.fixture(name="made")
+def made_fixture(monkeypatch: pytest.MonkeyPatch) -> list[Program]:
+    """Every program that is made from now on."""
+    programs_made: list[Program] = []
+    initialize = Program.__init__
+
+    def counted(self: Program, **options: Any) -> None:
+        programs_made.append(self)
+        initialize(self, **options)
+
+    monkeypatch.setattr(Program, "__init__", counted)
+    return programs_made
+
+
+# TensorFlow 2.21's variables and NumPy 2, where Keras saves the refit model.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_search_that_standardises_makes_a_program_per_architecture_and_not_per_fit(
+    made: list[Program], make_tuner: Callable[..., Any], data: tuple[Any, Any]
+) -> None:
+    hypermodel = StandardizingHyperModel((3,), 2, nodes=[2, 3], learning_rates=[0.1, 0.2])
+    tuner = make_tuner(hypermodel, fold_fitter=None, n_jobs=2, cv=3)
+    tuner.search(*data, epochs=1)
+    assert len(tuner.histories_) == 4  # 12 fits and a refit
+    assert len(made) == 2
+
+
+def test_a_model_that_standardises_keeps_the_engine_of_one_that_shares_nothing(made: list[Program]) -> None:
+    """Its recorded searches were made so: another engine, or other validation steps, would change last digits."""
+    for build in (make, lambda: standardized(0.0)):
+        fit(build, ProgramCache(), jit_compile=None, planned_fits=programs.XLA_MINIMUM_STEPS)
+    assert [(program.xla, program.evaluation_batch_size) for program in made] == [
+        (True, model_fit.LARGE_BATCH),
+        (False, 10),
+    ]
 
 
 def test_layers_adapted_to_other_data_give_other_results() -> None:

@@ -478,7 +478,10 @@ class _CompiledFit:
         if _draws_random_numbers(self.model):
             # XLA draws other random numbers (Dropout) than a plain graph does: keep to what Model.fit would do.
             return bool(self.model.jit_compile)
-        fits = self.context.planned_fits if self.architecture is not None else 1
+        # A model that adapts counts as one fit, though it may share its program: it did so when none could share, and
+        # another engine would change the last digits of searches that were begun then.
+        shares = self.architecture is not None and not programs.adapts(self.model)
+        fits = self.context.planned_fits if shares else 1
         enough = steps * max(self.epochs, 1) * fits >= programs.XLA_MINIMUM_STEPS
         return enough and all(layer.supports_jit for layer in self.model._flatten_layers())
 
@@ -787,7 +790,8 @@ def evaluation_batch_size(model: keras.Model, batch_size: int, architecture: str
         batch_size: The rows of a training step.
         architecture: The model's signature; a model without one may do anything with a batch.
     """
-    if architecture is None or not _any_batch_size_scores_alike(model):
+    # A model that adapts keeps the steps, and so the last digits, of the time when it had no signature.
+    if architecture is None or programs.adapts(model) or not _any_batch_size_scores_alike(model):
         return batch_size
     return max(batch_size, min(LARGE_BATCH, _LARGE_OUTPUTS // max(1, _outputs_per_row(model))))
 

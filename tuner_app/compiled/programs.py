@@ -34,6 +34,7 @@ from tensorflow.python.framework import ops as tf_ops
 from tensorflow.python.framework.func_graph import FuncGraph
 
 from tuner_app.folds.rows import map_arrays
+from tuner_app.models.preprocessing import Standardization
 
 # Tracing and building touch state that Keras and Python share between threads (initialisers draw from Python's global
 # random numbers); training does not.
@@ -372,6 +373,11 @@ def signature(model: keras.Model) -> str | None:
         return None
 
 
+def adapts(model: keras.Model) -> bool:
+    """Whether a layer learns from the data before the training (`adapt`)."""
+    return any(hasattr(layer, "adapt") for layer in model._flatten_layers(include_self=False))
+
+
 def variables_of(model: keras.Model) -> dict[str, list[Any]]:
     """A model's TensorFlow variables, in an order that depends only on its architecture."""
     optimizer = model.optimizer
@@ -559,7 +565,10 @@ def _tensor(array: Any) -> Any:
 def _is_own(layer: Any) -> bool:
     """Whether a layer (or a model) is Keras's own, behaves as its class does, and has learnt nothing on the side."""
     kind = type(layer)
-    if kind.__module__.split(".")[0] not in _OWN_MODULES or kind.__name__ in _UNDESCRIBED or hasattr(layer, "adapt"):
+    if kind.__module__.split(".")[0] not in _OWN_MODULES or kind.__name__ in _UNDESCRIBED:
+        return False
+    # Keras's Normalization bakes what it has learnt into a trace as constants, lookups keep it in tables.
+    if hasattr(layer, "adapt") and kind is not Standardization:
         return False
     return not any(
         _is_foreign(value) or _is_method(kind, name) for name, value in vars(layer).items() if callable(value)
@@ -606,7 +615,8 @@ def _names_own(kind: str, module: Any) -> bool:
 def _custom_names() -> frozenset[str]:
     """Names that a user has given to objects of their own; a string in a configuration may mean one of them."""
     scope = global_state.get_global_attribute("custom_objects_scope_dict") or {}
-    names = {*keras.saving.get_custom_objects(), *scope}
+    objects = {**keras.saving.get_custom_objects(), **scope}
+    names = {name for name, thing in objects.items() if thing is not Standardization}
     return frozenset(names | {name.split(">")[-1] for name in names})
 
 
