@@ -18,6 +18,7 @@ from tuner_app.data import features, targets
 from tuner_app.errors import InputError, ProjectError
 from tuner_app.folds.rows import arrays_in, map_arrays, with_tuples
 from tuner_app.prediction.rows import checked_rows, each_in_order, in_order, with_axes_of
+from tuner_app.records.text import first_sentence
 from tuner_app.storage import model_file
 from tuner_app.storage.manifest import (
     WRITE_ANEW,
@@ -178,7 +179,7 @@ def _load_model(path: pathlib.Path, compiled: bool) -> Any:
     except Exception as error:  # Keras raises whatever the broken part happens to raise
         raise ProjectError(
             f"{path} must be a Keras model without Python code of its own, but it cannot be loaded "
-            f"({model_file.first_line(error)}). {_IN_PYTHON}"
+            f"({first_sentence(error)}). {_IN_PYTHON}"
         ) from error
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from tuner_app.errors import ProjectError
 from tuner_app.prediction import predictor
+from tuner_app.records.text import first_sentence
 from tuner_app.storage import model_file
 from tuner_app.storage.files import digest
 from tuner_app.storage.manifest import Manifest, checked_model_file, load_manifest, write_manifest
@@ -105,7 +106,7 @@ def kept_model(
                 return model, manifest
             reason = "build makes another model than it did"
         except Exception as error:  # whatever the user's code, changed since, happens to raise
-            reason = model_file.first_line(error)
+            reason = first_sentence(error)
         if path == project.weights_file:
             raise ProjectError(
                 f"{path} has the weights of a model that build does not give back ({reason}). Put the hypermodel's "

@@ -13,11 +13,11 @@ import json
 import logging
 import os
 import pathlib
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tuner_app.errors import ProjectError
+from tuner_app.records.text import first_sentence
 from tuner_app.storage.files import cannot_write
 from tuner_app.storage.project import Project
 
@@ -62,7 +62,7 @@ def save_model(path: pathlib.Path, model: Any) -> ModelFile:
         raise
     except Exception as error:
         raise ProjectError(
-            f"The model must be one whose weights Keras can save, but it is not ({first_line(error)}). Build its "
+            f"The model must be one whose weights Keras can save, but it is not ({first_sentence(error)}). Build its "
             "layers before they are used, or search with refit=False."
         ) from error
 
@@ -105,7 +105,7 @@ def saving_obstacle(model: Any) -> str | None:
     try:
         json.dumps(keras.saving.serialize_keras_object(model))
     except Exception as error:
-        return first_line(error)
+        return first_sentence(error)
     return None
 
 
@@ -129,7 +129,7 @@ def loading_obstacle(model: Any) -> str | None:
             # Some layers assign to their variables while they are built, which needs real ones.
             keras.saving.deserialize_keras_object(config, safe_mode=True)
         except Exception as error:
-            return f"it has code of its own: {', '.join(own)}" if own else first_line(error)
+            return f"it has code of its own: {', '.join(own)}" if own else first_sentence(error)
     return None
 
 
@@ -154,12 +154,6 @@ def checksum(path: pathlib.Path) -> str:
     """SHA-256 of a file, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def first_line(error: BaseException) -> str:
-    """The first sentence of an error, on one line of at most 200 characters."""
-    text = " ".join(re.sub("\x1b\\[[0-9;]*m", "", str(error)).split()) or "no reason given"
-    return f"{type(error).__name__}: {text.split('. ')[0][:200].rstrip('.')}"
 
 
 def _own_code(config: Any) -> Iterator[str]:
