@@ -17,7 +17,7 @@ from tuner_app.commands import console, predict, report, tune
 from tuner_app.errors import ProjectError, SearchError, SearchInterrupted
 
 PACKAGE = Path(tuner_app.__file__).parent
-# Those that only a command's user meets; `figures` and `advice` have the options that the report advises to their user.
+# Those that only a command's user meets; `edges` and `advice` have the options that the report advises to their user.
 FOLDERS_OF_COMMANDS = ("commands.", "analysis.")
 OF_COMMANDS = ("views.report.page", "tune", "predict", "report")
 _OPTION = re.compile(r"--[a-z][a-z-]*")

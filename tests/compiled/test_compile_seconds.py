@@ -13,7 +13,8 @@ import keras
 import numpy as np
 import pytest
 
-from tuner_app.analysis import figures
+from tuner_app.analysis.costs import time_spent
+from tuner_app.analysis.ranking import ranking_of
 from tuner_app.compiled import model_fit, programs
 from tuner_app.compiled.model_fit import FitContext
 from tuner_app.compiled.programs import Program, ProgramCache
@@ -137,7 +138,7 @@ def test_the_report_leaves_compiling_out_of_its_advice_and_says_how_much_it_was(
     tuner = make_tuner({"a": [1, 2]}, fold_fitter=_fit, refit=False)
     tuner.search(*data)
     record = load_search(tuner.project)
-    spent = figures.time_spent(record, figures.ranking(record))
+    spent = time_spent(record, ranking_of(record))
     assert [row.seconds_per_fit for row in spent.rows] == pytest.approx([3.0, 3.0])
     assert [row.share for row in spent.rows] == pytest.approx([0.5, 0.5])
     assert (spent.total_seconds, spent.compile_seconds) == pytest.approx((18.0, 60.0))

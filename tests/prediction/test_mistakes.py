@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 from support.written_searches import grid_of, write_search
 
-from tuner_app.analysis.figures import ConfusedPicture
+from tuner_app.analysis.confusion import ConfusedPicture
 from tuner_app.data.datasets import Dataset
 from tuner_app.prediction.mistakes import confused_pictures, keep_pictures, kept_pictures
 from tuner_app.prediction.predictor import Predictor

@@ -14,7 +14,17 @@ from tuner_app.records.checks import check_whole
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(1e-5, "0.00001"), (np.float32(0.5), "0.5"), (1e-9, "1e-09"), (True, "True"), ("a\nb", "a b"), (None, "None")],
+    [
+        *(
+            (1e-5, "0.00001"),
+            (np.float32(0.5), "0.5"),
+            (1e-9, "1e-09"),
+            (0.0, "0"),
+            (1e300, "1e+300"),
+            (np.int64(3), "3"),
+        ),
+        *((True, "True"), (None, "None"), (float("nan"), "nan"), ("a\nb\x00 and \ud800more", "a b  and  more")),
+    ],
 )
 def test_a_value_is_shown_in_plain_decimals_on_one_line(value: Any, shown: str) -> None:
     assert text.value_text(value) == shown

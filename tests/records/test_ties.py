@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from support.fakes import FakeFitter, record
 
-from tuner_app.analysis import figures
+from tuner_app.analysis.ranking import ranking_of
 from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.score import ScoreRule
 from tuner_app.records.tables import cv_results, mean_and_std, mean_fit_time, summary_lines
@@ -55,7 +55,7 @@ def test_all_name_the_same_winner(make_tuner: Any, data: Any, capsys: Any) -> No
     assert confusion is not None
     assert [cell.marked for cell in picture.cells[0]] == [False, True]
     assert "a=2" in confusion.title
-    best = figures.ranking(load_search(tuner.project)).best
+    best = ranking_of(load_search(tuner.project)).best
     assert best is not None
     assert best.values == tuner.best_params_
 

@@ -8,7 +8,7 @@ import itertools
 import re
 from collections.abc import Sequence
 
-from tuner_app.analysis.figures import ConfusedPicture
+from tuner_app.analysis.confusion import ConfusedPicture
 from tuner_app.storage.project import Project
 from tuner_app.views import report
 

@@ -12,7 +12,7 @@ from sklearn.model_selection import KFold
 from support.pages import page_of
 from support.written_searches import LOSS, record_of, write_search
 
-from tuner_app.analysis import figures
+from tuner_app.analysis.ranking import ranking_of
 from tuner_app.compiled.programs import Program
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -93,7 +93,7 @@ def test_the_report_shows_them(tmp_path: pathlib.Path) -> None:
     scores = {"train_scores": {"loss": 0.0625, "accuracy": 0.5}}
     arguments = (tmp_path, [{"a": 1}, {"a": 2}], lambda v, k: 0.5 + v["a"] / 10)
     record = record_of(*arguments, objectives=LOSS, fold=lambda v, k: scores)
-    assert [row.train_mean for row in figures.ranking(record).rows] == [0.0625, 0.0625]
+    assert [row.train_mean for row in ranking_of(record).rows] == [0.0625, 0.0625]
     page = page_of(record.project)
     assert "Mean loss on the training rows" in page.text
     assert "0.062500" in page.text

@@ -20,7 +20,7 @@ import pytest
 from support.pages import page_of
 from support.written_searches import ACCURACY, LOSS, grid_of, itertools_all, nodes, write_search
 
-from tuner_app.analysis.figures import ConfusedPicture
+from tuner_app.analysis.confusion import ConfusedPicture
 from tuner_app.commands import console, report
 from tuner_app.errors import ProjectError, SearchError
 from tuner_app.storage.files import write_json

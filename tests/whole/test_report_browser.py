@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support.written_searches import grid_of, write_search
 
-from tuner_app.analysis.figures import ConfusedPicture
+from tuner_app.analysis.confusion import ConfusedPicture
 from tuner_app.views.report import write_report
 
 BROWSER, DRIVER = pathlib.Path("/usr/bin/chromium"), pathlib.Path("/usr/bin/chromedriver")

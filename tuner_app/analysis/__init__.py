@@ -1,4 +1,6 @@
 """What the records of a search say, without drawing it.
 
-Owns the numbers and the words of advice that views show. Reads records and the journal, changes nothing.
+Owns the numbers behind every plot and table (`ranking`, `comparison`, `edges`, `effects`, `curves`, `costs`,
+`confusion`, over the values of `space`) and the words of `advice`. Reads records and the journal, changes nothing,
+loads neither TensorFlow nor matplotlib. Scores and ranks come from `records`; drawing belongs to `views`.
 """

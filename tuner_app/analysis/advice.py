@@ -1,7 +1,7 @@
 """What a report advises, in the language of who made the search: options of `tune`, or Python.
 
 Owns how far a search has come (finished, running or stopped) and the words for what to do next. Which values to try
-next is computed by `figures`, the page belongs to `report`.
+next is computed by `edges`, the page belongs to `report`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from tuner_app.analysis.figures import EdgeWarning, Effect, candidates_expected
+from tuner_app.analysis.edges import EdgeWarning
+from tuner_app.analysis.effects import Effect
+from tuner_app.analysis.space import candidates_expected
 from tuner_app.storage.journal import SearchRecord
 
 # The hyperparameters that `python -m tuner_app.tune` has options for.
@@ -52,6 +54,7 @@ class Standing:
 
 def speaks_options(record: SearchRecord) -> bool:
     """Whether the search was made by `python -m tuner_app.tune`, whose user types options, not Python."""
+    # `search.json` keeps the words of the command as the shell gave them; other scripts may be called tune.py too.
     words = record.description.get("command_line")
     names = {name for candidate in record.candidates for name in candidate.values}
     return isinstance(words, list) and words[:1] == ["tune.py"] and names <= _OPTIONS
@@ -81,14 +84,14 @@ def next_values(edges: Sequence[EdgeWarning], *, options: bool) -> str:
 
 def imbalance_words(effects: Sequence[Effect]) -> str:
     """Over what the effects are averaged, where some candidates have no score; empty where all have one."""
-    said = []
+    sentences = []
     for effect in effects:
         if 0 < effect.complete_settings < effect.settings:
             share = f"{effect.complete_settings:,} of {effect.settings:,}"
-            said.append(f"{effect.name}: over the {share} settings of the others that have a score at each value.")
+            sentences.append(f"{effect.name}: over the {share} settings of the others that have a score at each value.")
         elif not effect.complete_settings and effect.settings:
-            said.append(
+            sentences.append(
                 f"{effect.name}: no setting of the others has a score at each value, so its means are not of the same "
                 "candidates and cannot be compared."
             )
-    return " ".join(said)
+    return " ".join(sentences)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuner_app.analysis.figures import ConfusedPicture
+from tuner_app.analysis.confusion import ConfusedPicture
 from tuner_app.data.datasets import label_array
 from tuner_app.errors import InputError, ProjectError
 from tuner_app.storage.files import read_json, sealed, write_whole

@@ -1,6 +1,6 @@
 """The report of a search: one HTML file that says which candidate wins, by how much, and whether to trust it.
 
-Owns the page, its words and the drawing; every number comes from `figures`.
+Owns the page, its words and the drawing; every number comes from `analysis`.
 
 The plots are SVG by matplotlib, rewritten a little, rather than plotly's: the whole report weighs less than
 a twentieth of plotly's 4.8 MB of JavaScript, needs no script at all (so the page can forbid every load and
@@ -39,9 +39,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from tuner_app.analysis import figures
+    from tuner_app.analysis import comparison, confusion, costs, curves, edges, effects, ranking
     from tuner_app.analysis.advice import Standing
-    from tuner_app.analysis.figures import ConfusedPicture
+    from tuner_app.analysis.confusion import ConfusedPicture
     from tuner_app.storage.journal import SearchRecord
 
 MOST_DRAWN = 20
@@ -95,11 +95,11 @@ class _Findings:
     """Everything that the page says, computed once."""
 
     record: SearchRecord
-    ranked: figures.Ranking
-    best: figures.RankedCandidate
-    doubt: figures.Significance
-    edges: tuple[figures.EdgeWarning, ...]
-    time: figures.TimeSpent
+    ranked: ranking.Ranking
+    best: ranking.RankedCandidate
+    doubt: comparison.Significance
+    edges: tuple[edges.EdgeWarning, ...]
+    time: costs.TimeSpent
     manifest: dict[str, Any]
     manifest_problem: str | None
     pictures: tuple[ConfusedPicture, ...]
@@ -125,20 +125,21 @@ class _Findings:
 
 
 def _gather(record: SearchRecord, pictures: Sequence[ConfusedPicture] | None) -> _Findings:
-    from tuner_app.analysis import advice, figures
+    from tuner_app.analysis import advice, comparison, costs, ranking
+    from tuner_app.analysis.edges import edge_warnings
     from tuner_app.prediction.mistakes import kept_pictures
 
     if not record.finished:
         raise ProjectError(f"{record.project.path} has no finished candidate yet. Call search() again to continue.")
-    ranked = figures.ranking(record)
-    best, doubt = ranked.best, figures.significance(ranked)
+    ranked = ranking.ranking_of(record)
+    best, doubt = ranked.best, comparison.significance_of(ranked)
     if best is None or doubt is None:
         raise SearchError(_all_failed(record))
     manifest, problem = _read_manifest(record)
     if pictures is None:
         pictures = kept_pictures(record.project) if manifest else ()
-    time = figures.time_spent(record, ranked)
-    edges = figures.edge_warnings(ranked)
+    time = costs.time_spent(record, ranked)
+    edges = edge_warnings(ranked)
     standing, options = advice.Standing.of(record), advice.speaks_options(record)
     return _Findings(record, ranked, best, doubt, edges, time, manifest, problem, tuple(pictures), standing, options)
 
@@ -232,7 +233,7 @@ def _sections(found: _Findings) -> Iterator[_Section]:
 
 
 def _headline(found: _Findings) -> str:
-    from tuner_app.analysis.figures import values_text
+    from tuner_app.records.text import values_text
 
     tie = " (tied)" if found.best.tied else ""
     score = f"{found.ranked.measure.name} {found.number(found.best.mean)}"
@@ -298,9 +299,9 @@ def _edge_notes(found: _Findings) -> Iterator[str]:
         )
 
 
-def _edge_words(edge: figures.EdgeWarning, *, options: bool) -> str:
+def _edge_words(edge: edges.EdgeWarning, *, options: bool) -> str:
     from tuner_app.analysis.advice import next_values
-    from tuner_app.analysis.figures import value_text
+    from tuner_app.records.text import value_text
 
     tried = ", ".join(value_text(value) for value in edge.grid)
     doubt = (
@@ -356,7 +357,7 @@ def _close_notes(found: _Findings) -> Iterator[str]:
 
 
 def _cheapest(found: _Findings) -> str:
-    from tuner_app.analysis.figures import values_text
+    from tuner_app.records.text import values_text
 
     close = [row for row in found.time.rows if row.candidate.trial_id in found.close]
     quickest = min(close, key=lambda row: row.seconds_per_fit)
@@ -367,7 +368,7 @@ def _cheapest(found: _Findings) -> str:
     return f" {_text(values_text(quickest.candidate.values))} trains in {share:.0%} of the best one's time."
 
 
-def _rough(doubt: figures.Significance) -> str:
+def _rough(doubt: comparison.Significance) -> str:
     if doubt.n_folds >= 10:
         return ""
     return (
@@ -392,7 +393,7 @@ def _contender_table(found: _Findings) -> str:
 
 
 def _model_notes(found: _Findings) -> Iterator[str]:
-    from tuner_app.analysis.figures import values_text
+    from tuner_app.records.text import values_text
 
     if found.manifest_problem is not None:
         yield _note("warning", "The saved model is left out.", _text(found.manifest_problem))
@@ -428,7 +429,7 @@ def _card(plot: _Plot) -> str:
 
 
 def _ranking(found: _Findings) -> _Plot:
-    from tuner_app.analysis.figures import values_text
+    from tuner_app.records.text import values_text
 
     rows, scored = found.ranked.scored[:MOST_DRAWN], len(found.ranked.scored)
     without = len(found.ranked.rows) - scored
@@ -444,8 +445,8 @@ def _ranking(found: _Findings) -> _Plot:
     return _Plot("ranking-plot", title, caption, alternative, _draw_ranking(found, rows), table)
 
 
-def _draw_ranking(found: _Findings, rows: Sequence[figures.RankedCandidate]) -> _Drawing:
-    from tuner_app.analysis.figures import values_text
+def _draw_ranking(found: _Findings, rows: Sequence[ranking.RankedCandidate]) -> _Drawing:
+    from tuner_app.records.text import values_text
 
     labels = [f"{row.rank}. {_values_label(found, row)}" for row in rows]
     figure, axes = _bars(found, labels)
@@ -466,7 +467,7 @@ def _draw_ranking(found: _Findings, rows: Sequence[figures.RankedCandidate]) -> 
     return _Drawing(figure, tooltips)
 
 
-def _draw_folds(axes: Axes, group: Sequence[tuple[int, figures.RankedCandidate]], color: str) -> None:
+def _draw_folds(axes: Axes, group: Sequence[tuple[int, ranking.RankedCandidate]], color: str) -> None:
     dots = [(score, place) for place, row in group for score in row.fold_scores]
     axes.plot([score for score, _ in dots], [place for _, place in dots], "o", color=color, markersize=3, alpha=0.6)
     means, stds = [row.mean for _, row in group], [row.std for _, row in group]
@@ -484,19 +485,20 @@ def _hyperparameters(found: _Findings) -> Iterator[_Plot]:
 
 
 def _heat_map(found: _Findings, varying: Sequence[str]) -> _Plot:
-    from tuner_app.analysis import figures
+    from tuner_app.analysis import effects
+    from tuner_app.records import text
 
     across, down = sorted(varying, key=lambda name: len(found.ranked.space[name]))
-    cells = figures.heat_map(found.ranked, down, across)
-    columns = [figures.value_text(value) for value in cells.column_values]
+    cells = effects.heat_map(found.ranked, down, across)
+    columns = [text.value_text(value) for value in cells.column_values]
     rows = [
-        [figures.value_text(value), *(_with_std(found, *cell) for cell in zip(means, stds, strict=True))]
+        [text.value_text(value), *(_with_std(found, *cell) for cell in zip(means, stds, strict=True))]
         for value, means, stds in zip(cells.row_values, cells.mean.tolist(), cells.std.tolist(), strict=True)
     ]
     best, worst = (found.number(row.mean) for row in (found.ranked.scored[0], found.ranked.scored[-1]))
     caption = f"Mean {found.ranked.measure.name} ± standard deviation over the folds. "
     caption += f"Brighter is better, from {worst} to {best}; the best is framed."
-    where = figures.values_text(found.best.values)
+    where = text.values_text(found.best.values)
     alternative = f"{len(rows)} values of {down} by {len(columns)} of {across}. The best, {best}, is at {where}."
     table = _table("Mean ± standard deviation", [f"{down} \\ {across}", *columns], rows)
     return _Plot(
@@ -505,7 +507,7 @@ def _heat_map(found: _Findings, varying: Sequence[str]) -> _Plot:
 
 
 def _draw_heat_map(
-    found: _Findings, cells: figures.HeatMap, columns: Sequence[str], rows: Sequence[Sequence[str]]
+    found: _Findings, cells: effects.HeatMap, columns: Sequence[str], rows: Sequence[Sequence[str]]
 ) -> _Drawing:
     figure, axes = _matrix([row[0] for row in rows], columns, cells.row_name, cells.column_name, per_row=0.36)
     tooltips = {}
@@ -522,7 +524,7 @@ def _draw_heat_map(
     return _Drawing(figure, tooltips)
 
 
-def _shade(ranked: figures.Ranking, mean: float) -> Any:
+def _shade(ranked: ranking.Ranking, mean: float) -> Any:
     """Where a score lies between the worst (dark) and the best (bright), in colours for every kind of eyesight."""
     from matplotlib import colormaps
 
@@ -533,14 +535,15 @@ def _shade(ranked: figures.Ranking, mean: float) -> Any:
 
 
 def _effects(found: _Findings) -> _Plot:
-    from tuner_app.analysis import figures
     from tuner_app.analysis.advice import imbalance_words
+    from tuner_app.analysis.effects import effects_of
+    from tuner_app.records import text
 
-    effects = figures.effects(found.ranked)
+    effects = effects_of(found.ranked)
     rows = [
         [
-            figures.one_line(effect.name),
-            figures.value_text(value),
+            text.one_line(effect.name),
+            text.value_text(value),
             *(found.number(number) for number in (spread.mean, spread.std, spread.low, spread.high)),
             str(spread.n_candidates),
         ]
@@ -550,20 +553,20 @@ def _effects(found: _Findings) -> _Plot:
     others = ", averaged over the other hyperparameters" if len(effects) > 1 else ""
     caption = f"Mean {found.ranked.measure.label} at each value{others}. Bars: from the lowest to the highest fold. "
     caption += f"Diamond: the value of the best candidate. {imbalance_words(effects)}".rstrip()
-    best = ", ".join(f"{effect.name} {figures.value_text(_best_value(found, effect))}" for effect in effects)
+    best = ", ".join(f"{effect.name} {text.value_text(_best_value(found, effect))}" for effect in effects)
     head = ["Hyperparameter", "Value", "Mean", "Standard deviation", "Lowest fold", "Highest fold", "Candidates"]
     title, alternative = "Effect of each hyperparameter", f"Highest place by the mean: {best}."
     return _Plot("effects", title, caption, alternative, _draw_effects(found, effects), _table("Effects", head, rows))
 
 
-def _best_value(found: _Findings, effect: figures.Effect) -> Any:
+def _best_value(found: _Findings, effect: effects.Effect) -> Any:
     sign = -1 if found.ranked.measure.lower_is_better else 1
     known = [(sign * spread.mean, i) for i, spread in enumerate(effect.spreads) if spread.n_candidates]
     return effect.values[max(known)[1]]
 
 
-def _draw_effects(found: _Findings, effects: Sequence[figures.Effect]) -> _Drawing:
-    from tuner_app.analysis.figures import value_text
+def _draw_effects(found: _Findings, effects: Sequence[effects.Effect]) -> _Drawing:
+    from tuner_app.records.text import value_text
 
     columns = 2 if len(effects) > 1 else 1
     labels = [[_short(value_text(value), 10) for value in effect.values] for effect in effects]
@@ -582,7 +585,7 @@ def _draw_effects(found: _Findings, effects: Sequence[figures.Effect]) -> _Drawi
     return _Drawing(figure, {})
 
 
-def _draw_effect(axes: Axes, effect: figures.Effect) -> None:
+def _draw_effect(axes: Axes, effect: effects.Effect) -> None:
     known = [(i, spread) for i, spread in enumerate(effect.spreads) if spread.n_candidates]
     places, means = [i for i, _ in known], [spread.mean for _, spread in known]
     axes.vlines(places, [s.low for _, s in known], [s.high for _, s in known], color=_MUTED, linewidth=1.2, alpha=0.7)
@@ -597,21 +600,22 @@ def _draw_effect(axes: Axes, effect: figures.Effect) -> None:
 
 
 def _parallel(found: _Findings) -> _Plot:
-    from tuner_app.analysis import figures
+    from tuner_app.analysis import effects
+    from tuner_app.records import text
 
-    lines = figures.parallel_coordinates(found.ranked, at_most=MOST_POINTS)
+    lines = effects.parallel_coordinates(found.ranked, at_most=MOST_POINTS)
     rows = [[str(row.rank), *_value_cells(found, row), found.number(row.mean)] for row in lines.candidates]
     caption = "One line for each candidate. Orange: the best. Blue: within one standard error of it."
     if lines.left_out:
         caption += f" The best {len(rows)}; {lines.left_out:,} more are not drawn."
     over = f"{_count(len(rows), 'candidate')} over {_count(len(lines.axes), 'hyperparameter')}"
-    alternative = f"{over}. The best: {figures.values_text(found.best.values)}."
+    alternative = f"{over}. The best: {text.values_text(found.best.values)}."
     table = _table("Candidates", ["Rank", *found.ranked.space, f"Mean {found.ranked.measure.name}"], rows)
     return _Plot("parallel", "Candidates as lines", caption, alternative, _draw_parallel(found, lines), table)
 
 
-def _draw_parallel(found: _Findings, lines: figures.ParallelCoordinates) -> _Drawing:
-    from tuner_app.analysis.figures import values_text
+def _draw_parallel(found: _Findings, lines: effects.ParallelCoordinates) -> _Drawing:
+    from tuner_app.records.text import values_text
 
     names = [*(name for name, _ in lines.axes), found.ranked.measure.name]
     figure, (axes,) = _canvases(1, 1, per_panel=2.7, left=0.4, bottom=0.75)
@@ -631,8 +635,8 @@ def _draw_parallel(found: _Findings, lines: figures.ParallelCoordinates) -> _Dra
     return _Drawing(figure, tooltips)
 
 
-def _label_lines(found: _Findings, axes: Axes, lines: figures.ParallelCoordinates) -> None:
-    from tuner_app.analysis.figures import value_text
+def _label_lines(found: _Findings, axes: Axes, lines: effects.ParallelCoordinates) -> None:
+    from tuner_app.records.text import value_text
 
     for i, (_, values) in enumerate(lines.axes):
         for k in range(0, len(values), max(1, len(values) // 10)):
@@ -644,18 +648,18 @@ def _label_lines(found: _Findings, axes: Axes, lines: figures.ParallelCoordinate
 
 
 def _curves(found: _Findings) -> Iterator[_Plot]:
-    from tuner_app.analysis import figures
+    from tuner_app.analysis.curves import learning_curves
 
-    shown = figures.learning_curves(found.record, found.ranked)
+    shown = learning_curves(found.record, found.ranked)
     limits = _limits(shown)
     for place, curves in enumerate(shown):
         yield _curve_plot(found, curves, limits, f"curve-{place}")
 
 
 def _curve_plot(
-    found: _Findings, shown: figures.CandidateCurves, limits: Mapping[str, tuple[float, float]], key: str
+    found: _Findings, shown: curves.CandidateCurves, limits: Mapping[str, tuple[float, float]], key: str
 ) -> _Plot:
-    from tuner_app.analysis.figures import values_text
+    from tuner_app.records.text import values_text
 
     caption = f"{values_text(shown.candidate.values)}. Lines: means of {_count(shown.n_fits, 'fit')}; bands: from the "
     caption += "lowest to the highest; a steep start is cut off."
@@ -671,13 +675,13 @@ def _curve_plot(
     return _Plot(key, title, caption, alternative, _draw_curves(shown, limits), _curve_table(bands))
 
 
-def _bands(shown: figures.CandidateCurves) -> list[tuple[str, figures.Band]]:
+def _bands(shown: curves.CandidateCurves) -> list[tuple[str, curves.Band]]:
     kinds = [(f"{kind} {c.metric}", getattr(c, kind)) for c in shown.curves for kind in ("train", "validation")]
     return [(name, band) for name, band in kinds if band is not None]
 
 
-def _curve_table(bands: Sequence[tuple[str, figures.Band]]) -> str:
-    def cell(band: figures.Band, epoch: int) -> str:
+def _curve_table(bands: Sequence[tuple[str, curves.Band]]) -> str:
+    def cell(band: curves.Band, epoch: int) -> str:
         if epoch + 1 not in band.epochs:
             return MISSING
         return f"{_number(band.mean[epoch])} ({_number(band.low[epoch])} to {_number(band.high[epoch])})"
@@ -687,7 +691,7 @@ def _curve_table(bands: Sequence[tuple[str, figures.Band]]) -> str:
     return _table("Mean (lowest to highest fit) by epoch", ["Epoch", *(name for name, _ in bands)], rows)
 
 
-def _draw_curves(shown: figures.CandidateCurves, limits: Mapping[str, tuple[float, float]]) -> _Drawing:
+def _draw_curves(shown: curves.CandidateCurves, limits: Mapping[str, tuple[float, float]]) -> _Drawing:
     figure, grid = _canvases(len(shown.curves), 1, per_panel=1.6, between=0.15, bottom=0.5)
     for curve, axes in zip(shown.curves, grid, strict=True):
         for name, band, color, style in (
@@ -707,7 +711,7 @@ def _draw_curves(shown: figures.CandidateCurves, limits: Mapping[str, tuple[floa
     return _Drawing(figure, {})
 
 
-def _draw_band(axes: Axes, band: figures.Band, name: str, color: str, style: str) -> None:
+def _draw_band(axes: Axes, band: curves.Band, name: str, color: str, style: str) -> None:
     epochs = band.epochs
     mean, low, high = ([curve[epoch - 1] for epoch in epochs] for curve in (band.mean, band.low, band.high))
     axes.fill_between(epochs, low, high, color=color, alpha=0.2, linewidth=0)
@@ -716,7 +720,7 @@ def _draw_band(axes: Axes, band: figures.Band, name: str, color: str, style: str
     axes.plot(epochs, mean, style, color=color, linewidth=1.8, marker=marker, label=name)
 
 
-def _limits(shown: Sequence[figures.CandidateCurves]) -> dict[str, tuple[float, float]]:
+def _limits(shown: Sequence[curves.CandidateCurves]) -> dict[str, tuple[float, float]]:
     """One vertical range for a metric in all plots; the first fifth of the epochs would flatten the rest."""
     met: dict[str, list[float]] = {}
     for candidate in shown:
@@ -737,7 +741,7 @@ def _time(found: _Findings) -> Iterator[_Plot]:
 
 
 def _time_plot(found: _Findings) -> _Plot:
-    from tuner_app.analysis.figures import values_text
+    from tuner_app.records.text import values_text
 
     rows, most = found.time.rows[:MOST_DRAWN], found.time.rows[0]
     caption = f"{_duration(found.time.total_seconds)} over all fits, counted one by one"
@@ -760,8 +764,8 @@ def _time_plot(found: _Findings) -> _Plot:
     return _Plot("time-plot", "Time of each candidate", caption, alternative, _draw_time(found, rows), table)
 
 
-def _draw_time(found: _Findings, rows: Sequence[figures.CandidateTime]) -> _Drawing:
-    from tuner_app.analysis.figures import values_text
+def _draw_time(found: _Findings, rows: Sequence[costs.CandidateTime]) -> _Drawing:
+    from tuner_app.records.text import values_text
 
     figure, axes = _bars(found, [_values_label(found, row.candidate) for row in rows])
     places, training = range(len(rows)), [row.fit_seconds for row in rows]
@@ -780,7 +784,7 @@ def _draw_time(found: _Findings, rows: Sequence[figures.CandidateTime]) -> _Draw
 
 
 def _price_plot(found: _Findings) -> _Plot:
-    from tuner_app.analysis.figures import values_text
+    from tuner_app.records.text import values_text
 
     scored = [row for row in found.time.rows if math.isfinite(row.candidate.mean)]
     rows = sorted(scored, key=lambda row: row.candidate.rank)[:MOST_POINTS]
@@ -799,8 +803,8 @@ def _price_plot(found: _Findings) -> _Plot:
     return _Plot("price-plot", "Score against time", caption, alternative, _draw_price(found, rows), table)
 
 
-def _draw_price(found: _Findings, rows: Sequence[figures.CandidateTime]) -> _Drawing:
-    from tuner_app.analysis.figures import values_text
+def _draw_price(found: _Findings, rows: Sequence[costs.CandidateTime]) -> _Drawing:
+    from tuner_app.records.text import values_text
 
     figure, (axes,) = _canvases(1, 1, per_panel=2.4, bottom=0.5)
     tooltips = {}
@@ -819,9 +823,9 @@ def _draw_price(found: _Findings, rows: Sequence[figures.CandidateTime]) -> _Dra
 
 
 def _confusion(found: _Findings) -> str:
-    from tuner_app.analysis import figures
+    from tuner_app.analysis import confusion
 
-    matrix = figures.confusion(found.record, found.ranked, classes=_classes(found))
+    matrix = confusion.confusion_of(found.record, found.ranked, classes=_classes(found))
     if matrix is None:
         return ""
     if len(matrix.labels) > MOST_CLASSES:
@@ -843,7 +847,7 @@ def _confusion(found: _Findings) -> str:
     return _grid(plots, _pairs(matrix))
 
 
-def _pairs(matrix: figures.Confusion) -> str:
+def _pairs(matrix: confusion.Confusion) -> str:
     if not matrix.pairs:
         return ""
     rows = [[pair.true, pair.predicted, f"{pair.count:,}", f"{pair.share:.1%}"] for pair in matrix.pairs]
@@ -851,7 +855,7 @@ def _pairs(matrix: figures.Confusion) -> str:
     return f"<div class='card'><h3>Most confused pairs</h3>{table}</div>"
 
 
-def _draw_confusion(matrix: figures.Confusion) -> _Drawing:
+def _draw_confusion(matrix: confusion.Confusion) -> _Drawing:
     n = len(matrix.labels)
     figure, axes = _matrix(matrix.labels, matrix.labels, "true class", "predicted class", per_row=3.2 / n)
     most = max((pair.share for pair in matrix.pairs), default=1.0)
@@ -879,7 +883,7 @@ _PICTURES_WORDS = (
 
 
 def _picture(picture: ConfusedPicture) -> str:
-    from tuner_app.analysis.figures import value_text
+    from tuner_app.records.text import value_text
 
     true, predicted = _text(value_text(picture.true_label)), _text(value_text(picture.predicted_label))
     source = f"data:image/png;base64,{base64.b64encode(_png(picture.image)).decode()}"
@@ -935,7 +939,7 @@ def _score_head(found: _Findings) -> list[str]:
     return ["Rank", *found.ranked.space, mean, "Standard deviation", *train, *found.best.parts, *folds]
 
 
-def _score_cells(found: _Findings, row: figures.RankedCandidate) -> list[str]:
+def _score_cells(found: _Findings, row: ranking.RankedCandidate) -> list[str]:
     rank = f"{row.rank} (tie)" if row.tied else str(row.rank)
     folds = row.fold_scores if len(row.fold_scores) <= MOST_FOLDS_LISTED else ()
     train = () if row.train_mean is None else (row.train_mean,)
@@ -943,8 +947,9 @@ def _score_cells(found: _Findings, row: figures.RankedCandidate) -> list[str]:
     return [rank, *_value_cells(found, row), *(_precise(number) for number in numbers)]
 
 
-def _value_cells(found: _Findings, row: figures.RankedCandidate) -> list[str]:
-    from tuner_app.analysis.figures import ABSENT, value_text
+def _value_cells(found: _Findings, row: ranking.RankedCandidate) -> list[str]:
+    from tuner_app.analysis.space import ABSENT
+    from tuner_app.records.text import value_text
 
     return [value_text(row.values.get(name, ABSENT)) for name in found.ranked.space]
 
@@ -977,7 +982,8 @@ def _settings(name: str, content: Any) -> str:
 
 def _flattened(content: Any, path: str = "") -> Iterator[tuple[str, str]]:
     """Every leaf of nested settings as a path and a text."""
-    from tuner_app.analysis.figures import listed_values, value_text
+    from tuner_app.analysis.space import listed_values
+    from tuner_app.records.text import value_text
 
     if isinstance(content, Mapping) and (values := listed_values(content)):
         yield path, ", ".join(value_text(value) for value in values)
@@ -998,7 +1004,7 @@ def _flattened(content: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 def _text(text: str) -> str:
     """Text made safe for HTML, on one line."""
-    from tuner_app.analysis.figures import one_line
+    from tuner_app.records.text import one_line
 
     return html.escape(one_line(text))
 
@@ -1070,7 +1076,7 @@ def _n_fits(record: SearchRecord) -> int:
 
 
 def _last_line(error: str) -> str:
-    from tuner_app.analysis.figures import one_line
+    from tuner_app.records.text import one_line
 
     lines = error.strip().splitlines()
     return _short(one_line(lines[-1]), 160) if lines else "an error without a message"
@@ -1091,8 +1097,9 @@ def _drawn_names(found: _Findings) -> list[str]:
     return found.ranked.varying or list(found.ranked.space)
 
 
-def _values_label(found: _Findings, row: figures.RankedCandidate) -> str:
-    from tuner_app.analysis.figures import ABSENT, value_text
+def _values_label(found: _Findings, row: ranking.RankedCandidate) -> str:
+    from tuner_app.analysis.space import ABSENT
+    from tuner_app.records.text import value_text
 
     return _short(", ".join(value_text(row.values.get(name, ABSENT)) for name in _drawn_names(found)), 20)
 
@@ -1253,7 +1260,7 @@ def _readable_on(color: Sequence[float]) -> str:
 
 def _inline(drawing: _Drawing, key: str, label: str) -> str:
     """A figure as SVG for the middle of a page: ids that are unique there, the page's colours, a label, tooltips."""
-    from tuner_app.analysis.figures import one_line
+    from tuner_app.records.text import one_line
 
     buffer = io.StringIO()
     drawing.figure.savefig(buffer, format="svg", metadata={"Date": None})
