@@ -29,9 +29,9 @@ from typing import Any
 import numpy as np
 
 from tuner_app.errors import ProjectError
+from tuner_app.records.text import values_line
 from tuner_app.storage.journal import decode
 from tuner_app.storage.project import Project
-from tuner_app.views.terminal.lines import values_text
 
 ROOT = pathlib.Path(__file__).parents[1]
 SPACE = ("--nodes", "8", "16", "--learning-rates", "0.003", "0.01", "--epochs", "4")
@@ -141,7 +141,7 @@ def journalled(project: Project) -> set[tuple[int, str]]:
             record = decode(path.read_text())
         except ProjectError:
             continue
-        found.add((record.fold, values_text(record.values)))
+        found.add((record.fold, values_line(record.values)))
     return found
 
 

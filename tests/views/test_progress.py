@@ -20,7 +20,7 @@ from tuner_app.records.score import ScoreRule
 from tuner_app.records.tables import cv_results, mean_and_std
 from tuner_app.search.observers import SearchPlan
 from tuner_app.storage.project import Project
-from tuner_app.views.terminal.lines import epoch_lines, seconds_text, values_text
+from tuner_app.views.terminal.lines import epoch_lines
 from tuner_app.views.terminal.progress import Progress
 from tuner_app.views.terminal.tally import RunningFit, Tally
 
@@ -185,10 +185,8 @@ def test_text_of_the_user_is_no_markup(make: Any) -> None:
 
 
 def test_control_characters_in_values_are_shown_not_sent() -> None:
-    assert values_text({"name": "a\x1b[2Jb\nc"}) == "name=a\\x1b[2Jb\\nc"
-    assert values_text({"learning_rate": 0.001, "units": (32, 16), "bias": None}) == (
-        "learning_rate=0.001, units=(32, 16), bias=None"
-    )
+    lines = lines_of(plan_for(1), [candidate(1, 0.5, {"name": "a\x1b[2Jb\nc"})])
+    assert "END name=a\\x1b[2Jb\\nc; score=0.500" in lines[1]
 
 
 def test_what_an_encoding_cannot_write_is_escaped() -> None:
@@ -236,7 +234,7 @@ def test_the_display_on_a_terminal() -> None:
         shown.candidate_ended(first)
         for fold in second.folds:
             shown.fold_begun(fold.trial_id, fold.values, fold.fold, 0)
-        shown._live.refresh()  # type: ignore[union-attr]
+        shown._display.refresh()  # type: ignore[union-attr]
         text = without_codes(written(console))
         assert "3/6 fits, about 0:00:17 left, 0:00:00 elapsed" in text
         assert "best  0.510000 (0.008165) with learning_rate=0.001, nodes=32" in text
@@ -252,9 +250,9 @@ def test_the_display_on_a_terminal() -> None:
 def test_no_display_where_rich_would_need_widgets(capsys: pytest.CaptureFixture[str]) -> None:
     shown = Progress(console=Console(force_jupyter=True, force_terminal=True))
     play(shown, plan_for(1), [candidate(32, 0.5)])
-    assert shown._live is None
+    assert shown._display is None
     shown.search_begun(plan_for(1))
-    assert shown._live is None
+    assert shown._display is None
 
 
 def test_the_display_stays_small_and_counts_failures() -> None:
@@ -267,7 +265,7 @@ def test_the_display_stays_small_and_counts_failures() -> None:
         bad = fold_result(0, {"name": "x" * 200}, 0, history={}, error="ValueError: no")
         shown.fold_ended(bad)
         below = Console(file=io.StringIO(), width=60)
-        below.print(shown._render())
+        below.print(shown._display.get_renderable())  # type: ignore[union-attr]
         lines = written(below).splitlines()
         assert len(lines) == 1 + 4 + 1
         assert max(map(len, lines)) <= 60
@@ -335,11 +333,6 @@ def test_mean_and_std_are_those_of_the_table() -> None:
         table = cv_results([each], RULE, n_splits=3)
         expected = (table["mean_test_score"][0], table["std_test_score"][0])
         assert mean_and_std(each, RULE) == pytest.approx(expected, rel=1e-12)
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(0.04, "0.0s"), (11.24, "11.2s"), (150, "2.5min"), (7200, "2.0h")])
-def test_durations(seconds: float, text: str) -> None:
-    assert seconds_text(seconds) == text
 
 
 def test_metrics_of_different_lengths() -> None:

@@ -1,51 +1,86 @@
-"""What stays below the lines on a terminal: a bar with the time left, the best candidate, and what runs now."""
+"""What stays below the lines on a terminal: a bar with the time left, the best candidate, and what runs now.
+
+Imported only where there is a terminal: rich's live display takes a while to load.
+"""
 
 from __future__ import annotations
 
-import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-from tuner_app.views.terminal.lines import clock_text
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Column
+from rich.text import Text
+
 from tuner_app.views.terminal.tally import Tally
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+_MOST_RUNNING = 4
+_REFRESHES_PER_SECOND = 2
+_BAR_WIDTH = 24
 
 
-def standard_output() -> Console:
-    """Plain text also in a notebook, where rich would make a block of HTML of each line.
+class Display(Progress):
+    """rich's progress display with the lines of a search below its bar.
 
-    IPython sets FORCE_COLOR, which rich takes for a terminal; a display that moves the cursor would be repeated there.
+    The times are text of ours: rich's column of the time left knows one speed for all fits, where `Tally` knows how
+    much more a large candidate takes than a small one, and its column of the time elapsed stops with the last fit, when
+    the refit begins.
+
+    Args:
+        tally: Read each time that the display is drawn; never changed.
+        console: A terminal.
     """
-    from rich.console import Console
 
-    is_terminal = sys.stdout is not None and sys.stdout.isatty()
-    return Console(force_jupyter=False, force_terminal=None if is_terminal else False)
+    def __init__(self, tally: Tally, console: Console) -> None:
+        self._tally = tally  # First: rich asks for the lines while it is made, without a bar yet.
+        super().__init__(
+            # The bar alone may shrink: on a narrow terminal the numbers are worth more.
+            BarColumn(_BAR_WIDTH),
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            TextColumn("{task.description}", markup=False),
+            console=console,
+            refresh_per_second=_REFRESHES_PER_SECOND,
+            transient=True,
+        )
+        self.add_task("fits", total=tally.total)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """The bar and the lines below it.
+
+        Drawn by rich's own thread twice a second, and by the main thread whenever it writes a line: so the bar is
+        brought up to date here, not at each event.
+        """
+        tally = self._tally
+        for bar in self.task_ids:
+            self.update(bar, completed=tally.done, total=tally.total, description=_state(tally))
+        yield from super().get_renderables()
+        if tally.best is not None:
+            yield _one_line(f"best  {tally.best}")
+        running = list(tally.running.values())  # In one step: the main thread begins and ends fits meanwhile.
+        for fit in running[:_MOST_RUNNING]:
+            yield _one_line(f"now   {fit.text}")
+        if len(running) > _MOST_RUNNING:
+            yield _one_line(f"      and {len(running) - _MOST_RUNNING} more")
 
 
-def bar(tally: Tally) -> Table:
-    """The bar with how many fits are done, and the time."""
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-
+def _state(tally: Tally) -> str:
     now = time.monotonic()
-    left = tally.seconds_left(now)
-    parts = [f"{tally.done}/{tally.total} fits"]
+    parts = ["fits"]
     if tally.errors:
         parts.append(f"{tally.errors.total()} failed")
-    if left is not None:
-        parts.append(f"about {clock_text(left)} left")
-    parts.append(f"{clock_text(now - tally.began)} elapsed")
-    row = Table.grid(padding=(0, 2, 0, 0))
-    row.add_row(ProgressBar(total=max(1, tally.total), completed=tally.done, width=24), one_line(", ".join(parts)))
-    return row
+    seconds_left = tally.seconds_left(now)
+    if seconds_left is not None:
+        parts.append(f"about {_clock(seconds_left)} left")
+    parts.append(f"{_clock(now - tally.began)} elapsed")
+    return ", ".join(parts)
 
 
-def one_line(line: str) -> Text:
-    """A line that is cut at the terminal's edge."""
-    from rich.text import Text
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}"
 
+
+def _one_line(line: str) -> Text:
     return Text(line, no_wrap=True, overflow="ellipsis")

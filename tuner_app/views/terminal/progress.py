@@ -1,30 +1,29 @@
 """The observer that says on the screen how a search goes.
 
-Owns which event leads to which line; the lines are worded by `lines` and `summary`, counted by `tally`, and what stays
-below them on a terminal is drawn by `display`.
+Owns which event leads to which line; the lines are worded by `lines` and `summary` from what `tally` counts, and what
+stays below them on a terminal is drawn by `display`. rich is imported when a `Progress` is made: it loads slowly.
 """
 
 from __future__ import annotations
 
 import atexit
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tuner_app.errors import InputError
 from tuner_app.records.results import Candidate, FoldResult
+from tuner_app.records.text import values_line
 from tuner_app.search.observers import SearchObserver, SearchPlan
-from tuner_app.views.terminal.display import bar, one_line, standard_output
-from tuner_app.views.terminal.lines import epoch_lines, fold_line, fold_name, values_text
-from tuner_app.views.terminal.summary import short_summary
+from tuner_app.views.terminal.lines import epoch_lines, fold_line, fold_name
+from tuner_app.views.terminal.summary import failure_lines, short_summary
 from tuner_app.views.terminal.tally import RunningFit, Tally
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.live import Live
+    from rich.console import Console
 
-_MOST_RUNNING = 4
-_REFRESHES_PER_SECOND = 2
+    from tuner_app.views.terminal.display import Display
 
 
 class Progress(SearchObserver):
@@ -43,10 +42,10 @@ class Progress(SearchObserver):
         if verbosity not in (0, 1, 2):
             raise InputError(f"verbosity must be 0, 1 or 2. Received: {verbosity!r}. Use 1 for a line per fit.")
         self.verbosity = verbosity
-        self._console = console or standard_output()
+        self._console = console or _standard_output()
         self._is_plain = not (self._console.is_terminal or self._console.is_jupyter or self._console.record)
         self._plan: SearchPlan | None = None
-        self._live: Live | None = None
+        self._display: Display | None = None
 
     def search_begun(self, plan: SearchPlan) -> None:
         """Say how much there is to do, and start the display."""
@@ -64,8 +63,8 @@ class Progress(SearchObserver):
 
     def fold_begun(self, trial_id: str, values: Mapping[str, Any], fold: int, execution: int) -> None:
         """Show that a fit runs."""
-        if self._plan is not None and (self._live is not None or self.verbosity > 1):
-            head = f"{fold_name(self._plan, fold, execution)} {values_text(values)}"
+        if self._plan is not None and (self._display is not None or self.verbosity > 1):
+            head = f"{fold_name(self._plan, fold, execution)} {values_line(values)}"
             self._tally.running[trial_id, fold, execution] = RunningFit(head, time.monotonic())
             self._say(head.replace("]", "] START", 1), level=2)
 
@@ -91,7 +90,7 @@ class Progress(SearchObserver):
         if self._plan is None:
             return
         plan, self._plan = self._plan, None
-        for line in self._tally.failure_lines(plan.rule):
+        for line in failure_lines(self._tally, plan.rule):
             self._say(line, level=0, style="yellow")
         if interrupted:
             return
@@ -103,8 +102,10 @@ class Progress(SearchObserver):
             return
         console = self._console
         if not line.isascii():
+            # A file or a pipe may be of an encoding that has not all characters; the search must not end for it.
             line = line.encode(console.encoding, "backslashreplace").decode(console.encoding)
-        if self._is_plain:  # rich would write the same, at many times the cost of a line.
+        if self._is_plain:
+            # rich would write the same, at many times the cost of a line. Flushed, so that `tail -f` shows it.
             console.file.write(f"{line}\n")
             console.file.flush()
             return
@@ -116,29 +117,24 @@ class Progress(SearchObserver):
         console = self._console
         if self.verbosity == 0 or not console.is_terminal or console.is_dumb_terminal or console.is_jupyter:
             return
-        from rich.live import Live
+        from tuner_app.views.terminal.display import Display
 
-        self._live = Live(
-            get_renderable=self._render, console=console, refresh_per_second=_REFRESHES_PER_SECOND, transient=True
-        )
+        self._display = Display(self._tally, console)
         # A search that fails on its way never gets to `search_ended`; the cursor must come back all the same.
         atexit.register(self._stop_display)
-        self._live.start()
+        self._display.start()
 
     def _stop_display(self) -> None:
-        if self._live is not None:
-            self._live.stop()
-            self._live = None
+        if self._display is not None:
+            self._display.stop()
+            self._display = None
             atexit.unregister(self._stop_display)
 
-    def _render(self) -> RenderableType:
-        """The display below the lines; called by rich's own thread too, so it changes nothing."""
-        from rich.console import Group
 
-        tally = self._tally
-        lines = [] if tally.best is None else [f"best  {tally.best}"]
-        running = list(tally.running.values())
-        lines += [f"now   {fit.text}" for fit in running[:_MOST_RUNNING]]
-        if len(running) > _MOST_RUNNING:
-            lines.append(f"      and {len(running) - _MOST_RUNNING} more")
-        return Group(bar(tally), *map(one_line, lines))
+def _standard_output() -> Console:
+    """Standard output: a terminal, or plain lines also in a notebook, where rich would make HTML of each line."""
+    from rich.console import Console
+
+    # IPython sets FORCE_COLOR, which rich takes for a terminal; a display that moves the cursor is repeated there.
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()
+    return Console(force_jupyter=False, force_terminal=None if is_terminal else False)

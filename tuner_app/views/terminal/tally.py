@@ -9,14 +9,19 @@ from collections import Counter
 from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.score import ScoreRule
 from tuner_app.records.tables import best_of, mean_and_std
+from tuner_app.records.text import last_line, values_line
 from tuner_app.search.observers import SearchPlan
 from tuner_app.storage.journal import group
-from tuner_app.views.terminal.lines import last_line, printable, values_text
 
 
 @dataclasses.dataclass(frozen=True)
 class RunningFit:
-    """A fit that runs: how it is shown, and since when."""
+    """A fit that runs.
+
+    Attributes:
+        text: How it is shown.
+        began: Since when, by `time.monotonic`.
+    """
 
     text: str
     began: float
@@ -24,7 +29,26 @@ class RunningFit:
 
 @dataclasses.dataclass
 class Tally:
-    """What was counted and measured so far. Each event costs the same, however large the grid."""
+    """What was counted and measured so far. Each event costs the same, however large the grid.
+
+    The main thread alone changes it, event by event; rich's thread reads it whenever it draws. At worst that reads
+    numbers of two moments; what is gone through (`running`) is copied first.
+
+    Attributes:
+        total: The fits of the whole search; more where it turns out to have more.
+        fits_per_candidate: The fits of each candidate.
+        n_jobs: The fits side by side.
+        began: When the search began, by `time.monotonic`.
+        done: The fits that are over, those of an earlier run included.
+        seconds: What they took, without compiling.
+        best: The best candidate so far as text.
+        best_candidate: The same; None without a score.
+        running: The fits that run now, by trial, fold and execution, in the order of their beginnings.
+        errors: How often fits failed with which error.
+        begun: Of each candidate that is neither whole nor untouched, its finished fits and what they took.
+        begun_fits_left: How many fits these candidates still need.
+        begun_seconds_left: What those are expected to take.
+    """
 
     total: int
     fits_per_candidate: int
@@ -53,8 +77,9 @@ class Tally:
         return tally
 
     def count(self, result: FoldResult) -> None:
-        """A fit is over. What it compiled, the fits to come need not compile."""
+        """Count a fit that is over."""
         self.running.pop((result.trial_id, result.fold, result.execution), None)
+        # Without compiling, which the fits to come need not do again.
         seconds = result.fit_seconds + result.score_seconds
         self.done += 1
         self.total = max(self.total, self.done)
@@ -76,28 +101,24 @@ class Tally:
             self.begun_seconds_left += (self.fits_per_candidate - fits) * spent / fits
 
     def compare(self, candidate: Candidate, rule: ScoreRule) -> None:
-        """A candidate is whole."""
+        """See whether a candidate that is whole is the best one."""
         rivals = [candidate] if self.best_candidate is None else [self.best_candidate, candidate]
         if best_of(rivals, rule) is candidate:
             mean, std = mean_and_std(candidate, rule)
             self.best_candidate = candidate
-            self.best = f"{mean:.6f} ({std:.6f}) with {values_text(candidate.values)}"
+            self.best = f"{mean:.6f} ({std:.6f}) with {values_line(candidate.values)}"
 
     def seconds_left(self, now: float) -> float | None:
-        """The rest of a begun candidate costs what its own fits did, any other fit the mean of all."""
+        """The seconds that are left; None as long as no fit is over.
+
+        The rest of a begun candidate costs what its own fits did, any other fit the mean of all.
+
+        Args:
+            now: By `time.monotonic`.
+        """
         if self.done == 0:
             return None
         mean = self.seconds / self.done
         fresh = max(0, self.total - self.done - self.begun_fits_left)
         running = sum(min(now - fit.began, mean) for fit in list(self.running.values()))
         return max(0.0, fresh * mean + self.begun_seconds_left - running) / self.n_jobs
-
-    def failure_lines(self, rule: ScoreRule) -> list[str]:
-        """One line about failed fits, none where all went well."""
-        if not self.errors:
-            return []
-        error, count = self.errors.most_common(1)[0]
-        return [
-            f"{self.errors.total()} of {self.done} fits failed, {count} of them with {printable(error)}. "
-            f"Their score is {rule.error_score}."
-        ]
