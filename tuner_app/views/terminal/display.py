@@ -37,7 +37,7 @@ class Display(Progress):
         super().__init__(
             # The bar alone may shrink: on a narrow terminal the numbers are worth more.
             BarColumn(_BAR_WIDTH),
-            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=len(f"{tally.total}/{tally.total}"))),
             TextColumn("{task.description}", markup=False),
             console=console,
             refresh_per_second=_REFRESHES_PER_SECOND,
