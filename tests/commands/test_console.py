@@ -62,7 +62,7 @@ def test_no_argument_that_is_an_option_stays_python_in_a_command(module: str) ->
 
 
 def options_of(command: str) -> str:
-    parser = {"tune": tune.parser, "predict": predict._parser, "report": report._parser}[command]()
+    parser = {"tune": tune.parser, "predict": predict.parser, "report": report.parser}[command]()
     return parser.format_help()
 
 

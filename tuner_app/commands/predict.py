@@ -1,7 +1,7 @@
 """`python -m tuner_app.predict`: the tuned model's answers for new data, as a CSV file.
 
 Owns the command line, the accuracy that it prints and the file that it writes. Reading data belongs to `data`,
-the model to `predictor`.
+the model to `prediction`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tuner_app.commands import options
 from tuner_app.errors import InputError, ProjectError
 from tuner_app.storage.files import write_whole
 from tuner_app.storage.project import Project, projects
@@ -53,26 +54,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         TunerAppError: Something asked for cannot work; `console.run` makes one line of it.
     """
-    options = _parser().parse_args(argv)
-    _check_options(options)
+    arguments = parser().parse_args(argv)
+    _check_options(arguments)
     from tuner_app.prediction.predictor import load_predictor
     from tuner_app.storage.manifest import load_manifest
 
-    project = _choose_project(options.directory, options.project_name)
+    project = _choose_project(arguments.directory, arguments.project_name)
     manifest = load_manifest(project)
-    _check_model(options, project, manifest)
-    rows = _read_rows(options, project, manifest)
+    _check_model(arguments, project, manifest)
+    rows = _read_rows(arguments, project, manifest)
     predictor = load_predictor(project)
-    outputs = predictor.outputs(rows.x, options.batch_size)
+    outputs = predictor.outputs(rows.x, arguments.batch_size)
     answers = predictor.target.answers(outputs)
     answers = answers[:, 0] if answers.shape[1:] == (1,) else answers
-    probabilities = predictor.target.probabilities(outputs) if options.probabilities else None
+    probabilities = predictor.target.probabilities(outputs) if arguments.probabilities else None
     accuracy = _accuracy_line(rows, answers, manifest)
-    columns = _columns(options, rows, answers, manifest, probabilities)
-    _write(options.output, _csv_text(columns))
+    columns = _columns(arguments, rows, answers, manifest, probabilities)
+    _write(arguments.output, _csv_text(columns))
     if accuracy:
         print(accuracy)
-    print(f"Wrote {len(rows.ids)} predictions of the project {project.name!r} to {options.output}")
+    print(f"Wrote {len(rows.ids)} predictions of the project {project.name!r} to {arguments.output}")
     return 0
 
 
@@ -85,40 +86,35 @@ def _write(output: str, text: str) -> None:
         ) from error
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    command = argparse.ArgumentParser(
         prog="python -m tuner_app.predict",
         description="Predict with the tuned model and write a CSV file, ready for Kaggle. "
         "Without arguments: with the newest model, for the test part of the data that it was tuned on.",
         allow_abbrev=False,
     )
-    add = parser.add_argument
-    add("--directory", default="logs", metavar="FOLDER", help="the folder of all projects (default: %(default)s)")
-    add("--project-name", metavar="NAME", help="the project (default: the one with the newest model)")
-    add("--data", metavar="CSV", help="the rows to predict for (default: the data's own test part)")
-    add("--output", default="submission.csv", metavar="CSV", help="the file to write (default: %(default)s)")
-    add("--id-column", default="ImageId", metavar="NAME", help="ids, as in the data or from 1 (default: %(default)s)")
-    add("--label-column", default="Label", metavar="NAME", help="the column of the answers (default: %(default)s)")
-    add("--probabilities", action="store_true", help="add one column for each class")
-    add("--batch-size", default=1024, type=int, metavar="N", help="rows held at a time (default: %(default)s)")
-    return parser
+    options.add_project(command, name="the project (default: the one with the newest model)")
+    options.add_submission(command)
+    return command
 
 
-def _check_options(options: argparse.Namespace) -> None:
+def _check_options(arguments: argparse.Namespace) -> None:
     """Refuse before any work what could only fail after it."""
-    if options.batch_size < 1:
-        raise InputError(f"--batch-size must be a positive whole number. Received: {options.batch_size}. Try 1024.")
-    if options.id_column == options.label_column:
-        raise InputError(f"--id-column and --label-column must differ. Received: {options.id_column!r} for both.")
-    output = pathlib.Path(options.output)
+    if arguments.batch_size < 1:
+        raise InputError(f"--batch-size must be a positive whole number. Received: {arguments.batch_size}. Try 1024.")
+    if arguments.id_column == arguments.label_column:
+        raise InputError(f"--id-column and --label-column must differ. Received: {arguments.id_column!r} for both.")
+    output = pathlib.Path(arguments.output)
     if not output.resolve().parent.is_dir():
-        raise InputError(f"--output must lie in a folder that exists. Received: {options.output!r}. Make the folder.")
+        raise InputError(f"--output must lie in a folder that exists. Received: {arguments.output!r}. Make the folder.")
     if output.exists() and not output.is_file():
-        raise InputError(f"--output must be a file, but {options.output!r} is a folder or a device. Name a file.")
+        raise InputError(f"--output must be a file, but {arguments.output!r} is a folder or a device. Name a file.")
     if not os.access(output.resolve().parent, os.W_OK):
-        raise InputError(f"--output must lie in a folder that can be written. Received: {options.output!r}.")
-    if options.data and output.exists() and os.path.exists(options.data) and os.path.samefile(output, options.data):
-        raise InputError(f"--output must not be the file that is read. Received: {options.output!r}. Name another one.")
+        raise InputError(f"--output must lie in a folder that can be written. Received: {arguments.output!r}.")
+    # By the files themselves, not by their paths: a link to the rows would be overwritten before they are read.
+    if arguments.data and output.exists() and os.path.exists(arguments.data) and output.samefile(arguments.data):
+        raise InputError(f"--output must not be the file that is read. Received: {str(output)!r}. Name another one.")
 
 
 def _choose_project(directory: str, name: str | None) -> Project:
@@ -137,30 +133,30 @@ def _choose_project(directory: str, name: str | None) -> Project:
     return project
 
 
-def _check_model(options: argparse.Namespace, project: Project, manifest: Manifest) -> None:
+def _check_model(arguments: argparse.Namespace, project: Project, manifest: Manifest) -> None:
     if manifest.input_shape is None:
         raise InputError(
             f"A table needs a model of one input, but that of the project {project.name!r} has several. Predict in "
             "Python with tuner_app.prediction.predictor.load_predictor."
         )
-    if options.probabilities and manifest.classes is None:
+    if arguments.probabilities and manifest.classes is None:
         raise InputError(
             f"--probabilities needs a classifier, but the model of the project {project.name!r} is a regression. "
             "Leave the option out."
         )
 
 
-def _read_rows(options: argparse.Namespace, project: Project, manifest: Manifest) -> _Rows:
-    return _from_file(options, manifest) if options.data is not None else _test_part(project, manifest)
+def _read_rows(arguments: argparse.Namespace, project: Project, manifest: Manifest) -> _Rows:
+    return _from_file(arguments, manifest) if arguments.data is not None else _test_part(project, manifest)
 
 
-def _from_file(options: argparse.Namespace, manifest: Manifest) -> _Rows:
+def _from_file(arguments: argparse.Namespace, manifest: Manifest) -> _Rows:
     from tuner_app.data.datasets import read_features
 
     target = manifest.target
-    ignore = {name for name in (options.id_column, target) if name is not None}
-    x, text = read_features(options.data, manifest.feature_names or (), ignore=ignore)
-    ids = text.get(options.id_column) or _counted(len(x))
+    ignore = {name for name in (arguments.id_column, target) if name is not None}
+    x, text = read_features(arguments.data, manifest.feature_names or (), ignore=ignore)
+    ids = text.get(arguments.id_column) or _counted(len(x))
     labels = text.get(target) if target is not None else None
     return _Rows(_shaped(x, manifest), ids, labels, "Accuracy")
 
@@ -200,14 +196,16 @@ def _accuracy_line(rows: _Rows, answers: Any, manifest: Manifest) -> str | None:
 
 
 def _columns(
-    options: argparse.Namespace, rows: _Rows, answers: Any, manifest: Manifest, probabilities: Any
+    arguments: argparse.Namespace, rows: _Rows, answers: Any, manifest: Manifest, probabilities: Any
 ) -> dict[str, Sequence[Any]]:
-    columns: dict[str, Sequence[Any]] = {options.id_column: rows.ids}
+    columns: dict[str, Sequence[Any]] = {arguments.id_column: rows.ids}
     if answers.ndim == 1:
-        columns[options.label_column] = answers.tolist() if manifest.classes else answers.astype(str).tolist()
+        columns[arguments.label_column] = answers.tolist() if manifest.classes else answers.astype(str).tolist()
     else:
-        columns |= {f"{options.label_column}_{i}": answers[:, i].astype(str).tolist() for i in range(answers.shape[1])}
-    if options.probabilities:
+        columns |= {
+            f"{arguments.label_column}_{i}": answers[:, i].astype(str).tolist() for i in range(answers.shape[1])
+        }
+    if arguments.probabilities:
         for i, label in enumerate(manifest.classes or ()):
             columns[f"Probability_{label}"] = probabilities[:, i].astype(str).tolist()
     return columns

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from tuner_app.commands import options
 from tuner_app.errors import ProjectError
 from tuner_app.storage.project import Project, projects
 from tuner_app.views.report import write_report
@@ -23,23 +24,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         ProjectError: There is nothing to report on.
         SearchError: Every candidate failed.
     """
-    options = _parser().parse_args(argv)
-    if options.project_name is not None:
-        project = Project(options.directory, options.project_name)
+    arguments = parser().parse_args(argv)
+    if arguments.project_name is not None:
+        project = Project(arguments.directory, arguments.project_name)
     else:
-        project = _newest_search(options.directory)
+        project = _newest_search(arguments.directory)
     print(write_report(project))
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    command = argparse.ArgumentParser(
         prog="python -m tuner_app.report",
         description="Write the report of a search as one HTML file and print its path.",
     )
-    parser.add_argument("--directory", default="logs", help="the folder that holds all projects (default: %(default)s)")
-    parser.add_argument("--project-name", metavar="NAME", help="the project (default: the one searched last)")
-    return parser
+    options.add_project(command, name="the project (default: the one searched last)")
+    return command
 
 
 def _newest_search(directory: str) -> Project:

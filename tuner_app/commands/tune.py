@@ -1,7 +1,7 @@
 """`python -m tuner_app.tune`: the tutorial's search, on any of the known data sets or a CSV file.
 
-Owns the options and their meaning; the work is done by `data`, `hypermodels` and `tuner`. Heavy imports wait until the
-options are known to be good, so that `--help` answers at once.
+Owns what the options mean; the work is done by `data`, `models` and `tuners`. Heavy imports wait until the options are
+known to be good, so that `--help` answers at once.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from tuner_app.commands import console
+from tuner_app.commands import console, options
 from tuner_app.errors import DataError, InputError, ProjectError, RefitFailedWarning
 
 DESCRIPTION = (
@@ -28,48 +28,19 @@ Stopped? Run the same command again: finished folds are kept."""
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
-    options = argparse.ArgumentParser(
+    command = argparse.ArgumentParser(
         prog="python -m tuner_app.tune",
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = options.add_argument
-    add("--data", default="digits", metavar="DATA", help="digits, mnist, fashion_mnist or a CSV file (default: digits)")
-    add("--target", default="label", metavar="COLUMN", help="the CSV file's column of classes (default: label)")
-    add("--nodes", type=int, nargs="+", default=[32, 64, 128, 256, 512], metavar="N", help="default: 32 64 128 256 512")
-    add(
-        *("--learning-rates",),
-        type=float,
-        nargs="+",
-        default=[0.001, 0.002, 0.003],
-        metavar="RATE",
-        help="default: 0.001 0.002 0.003",
-    )
-    add("--folds", type=int, default=3, metavar="K", help="folds of the cross-validation (default: 3)")
-    add("--epochs", type=int, default=15, metavar="N", help="epochs of each fit (default: 15)")
-    add("--batch-size", type=int, default=64, metavar="N", help="rows per training step (default: 64)")
-    add(
-        "--score-epoch",
-        choices=("last", "best"),
-        default="last",
-        help="epoch of the scores: the last, or the best of the mean curve (default: last)",
-    )
-    add(
-        "--n-jobs",
-        type=int,
-        default=-1,
-        metavar="N",
-        help="fits side by side; never changes a result (default: -1, all cores)",
-    )
-    add("--seed", type=int, default=0, metavar="N", help="seed of folds and fits (default: 0)")
-    add("--directory", default="logs", metavar="FOLDER", help="folder of all projects (default: logs)")
-    add("--project-name", metavar="NAME", help="folder of this search (default: the name of the data)")
-    add("--overwrite", action="store_true", help="start over instead of continuing")
-    loudness = options.add_mutually_exclusive_group()
-    loudness.add_argument("--quiet", "-q", action="store_true", help="print nothing but problems")
-    loudness.add_argument("--verbose", "-v", action="store_true", help="print more")
-    return options
+    options.add_data(command)
+    options.add_space(command)
+    options.add_training(command)
+    options.add_project(command, name="folder of this search (default: the name of the data)")
+    command.add_argument("--overwrite", action="store_true", help="start over instead of continuing")
+    options.add_loudness(command)
+    return command
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -190,7 +161,7 @@ def finish(dataset: Any, tuner: Any, *, directory: str, quiet: bool) -> None:
     if quiet:
         return
     print(f"Model: {written.model_file}\nReport: {written.report_file}")
-    chosen = "" if folder == pathlib.Path("logs") else f" --directory {folder}"
+    chosen = "" if folder == pathlib.Path(options.DIRECTORY) else f" --directory {folder}"
     if dataset.x_test is not None:
         print(f"Next: python -m tuner_app.predict{chosen}, tensorboard --logdir {folder}")
     else:
