@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tuner_app.errors import InputError, SearchError
 from tuner_app.records import results, tables
-from tuner_app.records.results import Candidate, FoldResult
+from tuner_app.records.results import Candidate, FoldResult, Status
 from tuner_app.records.score import ScoreRule
 
 ACCURACY = ScoreRule((("val_accuracy", "max"),))
@@ -91,6 +91,12 @@ class TestScoreRule:
         assert both([fold(0, [0.75])]) == [0.5]
         assert [both([fold(0, [0.75])], index) for index in (0, 1)] == [[0.75], [-0.25]]
 
+    def test_a_score_goes_back_to_the_sign_of_its_metric(self) -> None:
+        assert LOSS.natural(-0.25) == 0.25
+        assert ACCURACY.natural(0.25) == 0.25
+        assert ScoreRule((("val_accuracy", "max"), ("val_loss", "min"))).natural(-0.5) == -0.5
+        assert repr(LOSS.objectives) == "(('val_loss', 'min'),)"
+
     def test_two_objectives_have_two_names(self) -> None:
         assert ScoreRule((("val_loss", "min"), ("loss", "min"))).names == ["val_loss", "loss"]
         assert ScoreRule((("val_score", "max"), ("val_loss", "min"))).names == ["val_score", "loss"]
@@ -123,6 +129,48 @@ class TestMeanHistory:
     def test_failed_fits_are_left_out_of_the_curves(self) -> None:
         assert candidate({}, fold(0, [0.2, 0.4]), failed(1)).mean_curves()["val_accuracy"] == [0.2, 0.4]
         assert candidate({}, failed(0)).mean_curves() == {}
+
+
+class TestCandidate:
+    def test_it_is_scored_once_by_fold_in_the_order_of_the_folds(self) -> None:
+        fits = [fold(1, [0.9], execution=1), fold(0, [0.2]), fold(1, [0.7]), fold(0, [0.4], execution=1)]
+        whole = Candidate.of("7", {"a": 1}, fits, ACCURACY, n_fits=4)
+        assert [(fit.fold, fit.execution) for fit in whole.folds] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+        assert whole.status is Status.COMPLETE
+        assert whole.score is not None
+        assert whole.score.folds == pytest.approx((0.3, 0.8))
+        assert (whole.score.mean, whole.score.std) == pytest.approx((0.55, 0.25))
+
+    def test_it_runs_without_a_score_until_its_last_fit(self) -> None:
+        running = Candidate.of("0", {}, [fold(0)], ACCURACY, n_fits=2)
+        assert (running.status, running.score, running.is_whole) == (Status.RUNNING, None, False)
+
+    def test_one_that_is_dropped_has_the_score_of_the_folds_it_has(self) -> None:
+        dropped = Candidate.of("0", {}, [fold(0, [0.25])], ACCURACY, n_fits=2, dropped=True)
+        assert dropped.score is not None
+        assert (dropped.status, dropped.score.folds, dropped.is_whole) == (Status.DROPPED, (0.25,), False)
+        assert Candidate.of("0", {}, [], ACCURACY, n_fits=2, dropped=True).status is Status.DROPPED
+
+    @pytest.mark.parametrize(
+        ("folds", "error_score", "status"),
+        [
+            ([fold(0), failed(1)], math.nan, Status.FAILED),
+            ([fold(0), failed(1)], 0.0, Status.COMPLETE),
+            ([failed(0), failed(1)], 0.0, Status.FAILED),
+            ([fold(0), fold(1, [math.nan])], math.nan, Status.FAILED),
+        ],
+    )
+    def test_it_has_failed_without_a_good_fit_or_without_a_score(
+        self, folds: list[FoldResult], error_score: float, status: Status
+    ) -> None:
+        rule = ScoreRule((("val_accuracy", "max"),), error_score=error_score)
+        candidate = Candidate.of("0", {}, folds, rule, n_fits=2)
+        assert candidate.status is status
+        assert candidate.is_whole
+
+    def test_an_objective_that_no_fit_has_is_told(self) -> None:
+        with pytest.raises(InputError, match="must be one of the metrics of the fits"):
+            Candidate.of("0", {}, [fold(0)], ScoreRule((("val_f1", "max"),)), n_fits=1)
 
 
 class TestTable:
@@ -181,13 +229,6 @@ class TestTable:
         table = tables.cv_results([], ACCURACY, n_splits=3)
         assert table["params"] == []
         assert len(table["mean_test_score"]) == 0
-
-    def test_it_becomes_a_csv_table_and_back(self) -> None:
-        table = tables.cv_results([candidate({"a": 1}, fold(0)), candidate({"b": "x"}, fold(0))], ACCURACY, n_splits=1)
-        frame = tables.results_frame(table)
-        assert list(frame.columns) == list(table)
-        assert frame["param_b"].isna().tolist() == [True, False]
-        assert frame["mean_test_score"].tolist() == [0.5, 0.5]
 
 
 class TestRanks:

@@ -12,7 +12,7 @@ from support.fakes import FakeFitter, record
 from tuner_app.analysis.ranking import ranking_of
 from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.score import ScoreRule
-from tuner_app.records.tables import cv_results, mean_and_std, mean_fit_time, summary_lines
+from tuner_app.records.tables import cv_results, mean_and_std, summary_lines
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search.observers import SearchPlan
 from tuner_app.storage.journal import load_search
@@ -82,7 +82,10 @@ def test_a_candidate_alone_has_the_numbers_of_the_table_to_the_last_bit() -> Non
         candidates = [_candidate(trial, random.random((n_splits, executions))) for trial in range(9)]
         table = cv_results(candidates, rule, n_splits=n_splits)
         columns = zip(table["mean_test_score"], table["std_test_score"], table["mean_fit_time"], strict=True)
-        assert [(*mean_and_std(c, rule), mean_fit_time(c)) for c in candidates] == list(columns)
+        assert [(*mean_and_std(c, rule), c.mean_fit_seconds) for c in candidates] == list(columns)
+        scored = [Candidate.of(c.trial_id, c.values, c.folds, rule, n_fits=len(c.folds)) for c in candidates]
+        again = cv_results(scored, rule, n_splits=n_splits)
+        assert all(np.array_equal(again[name], table[name]) for name in table if name.endswith("_test_score"))
 
 
 def _candidate(trial: int, numbers: Any) -> Candidate:

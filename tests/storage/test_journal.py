@@ -213,7 +213,8 @@ class TestReadBack:
         kept = Journal(project, "search")
         for trial, folds in (("10", (0, 1)), ("9", (1, 0)), ("8", (1,))):
             for fold in folds:
-                kept.write(dataclasses.replace(RECORD, trial_id=trial, fold=fold, execution=0))
+                record = dataclasses.replace(RECORD, trial_id=trial, fold=fold, execution=0)
+                kept.write(dataclasses.replace(record, history={"val_accuracy": [0.5]}))
         search = journal.load_search(project)
         assert [candidate.trial_id for candidate in search.candidates] == ["8", "9", "10"]
         assert [candidate.trial_id for candidate in search.finished] == ["9", "10"]

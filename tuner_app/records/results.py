@@ -1,15 +1,19 @@
-"""The records of a search: one finished fit, and a candidate with the fits of its folds.
+"""The records of a search: one finished fit, and a candidate with its fits, where it stands and its score.
 
-Owns what is known of a fit, whatever became of it. How histories become scores is said in `score`, the table is made in
-`tables`; reading and writing belongs to `storage`. Needs no TensorFlow.
+Owns what is known of a fit, whatever became of it. How a history becomes a number is said in `score`, how the numbers
+of folds become a mean in `fold_means`; the table is made in `tables`, reading and writing belongs to `storage`.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import enum
+import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+from tuner_app.records import fold_means
 
 History = dict[str, list[float]]
 
@@ -94,23 +98,122 @@ class FoldResult:
         return values[min(epoch, len(values)) - 1]
 
 
+# What a `ScoreRule` is here: one number a fit, higher is better. Not its own type: `score` imports these records.
+Rule = Callable[[Sequence[FoldResult]], list[float]]
+
+
+class Status(enum.Enum):
+    """Where a candidate stands.
+
+    Attributes:
+        RUNNING: Fits of it are still to come.
+        COMPLETE: All its fits are done, and they have given it a score.
+        FAILED: All its fits are done, but none was good, or their score is not a number.
+        DROPPED: It was ended before its last fit; it does not compete.
+    """
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    DROPPED = "dropped"
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """What the folds of a candidate say of it by the rule of its search; higher is better.
+
+    Attributes:
+        mean: The mean over the folds: `mean_test_score` of the table to the last bit. NaN where a fit failed and the
+            rule's `error_score` is NaN.
+        std: The population standard deviation over the folds: `std_test_score`.
+        folds: One number a fold, the mean over its executions: `split*_test_score`.
+    """
+
+    mean: float
+    std: float
+    folds: tuple[float, ...]
+
+    @classmethod
+    def of(cls, folds: Sequence[FoldResult], rule: Rule) -> Score:
+        """The score of some fits.
+
+        Args:
+            folds: The fits of one candidate.
+            rule: Gives each fit a number; a `ScoreRule`.
+
+        Raises:
+            InputError: An objective is not among the metrics of a fit.
+        """
+        numbers = fold_means.of_one([fold.fold for fold in folds], rule(folds))
+        [mean], [std] = fold_means.means_and_stds(numbers)
+        return cls(float(mean), float(std), tuple(numbers[0].tolist()))
+
+
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """One point of the grid with the records of its folds.
+    """One point of the search space with the records of its folds, where it stands, and its score.
+
+    Whoever has all the records makes it with `Candidate.of`, which scores it once; table, observers, oracle, report and
+    selection read that score and make none of their own.
 
     Attributes:
         trial_id: The candidate's Keras Tuner trial.
         values: The hyperparameters' values.
         folds: The finished fits, ordered by fold and execution.
+        status: Where it stands. Defaults to running.
+        score: By the rule of its search; None while it is running, and where it has no fits.
     """
 
     trial_id: str
     values: dict[str, Any]
     folds: tuple[FoldResult, ...]
-    # Its score by rule, computed once: several observers ask for it.
-    _scores: dict[Any, tuple[float, float]] = dataclasses.field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    status: Status = Status.RUNNING
+    score: Score | None = None
+
+    @classmethod
+    def of(
+        cls,
+        trial_id: str,
+        values: Mapping[str, Any],
+        folds: Iterable[FoldResult],
+        rule: Rule,
+        *,
+        n_fits: int,
+        dropped: bool = False,
+    ) -> Candidate:
+        """A candidate from the records of its fits, scored.
+
+        Args:
+            trial_id: Its trial.
+            values: The hyperparameters' values, those included that its fits declared.
+            folds: The finished fits, in whatever order they came.
+            rule: The `ScoreRule` of the search.
+            n_fits: How many fits make it whole: folds times executions.
+            dropped: Whether no further fits of it will come, though it is not whole. It is scored by those it has.
+
+        Raises:
+            InputError: An objective of the rule is not among the metrics of its fits.
+        """
+        fits = tuple(sorted(folds, key=lambda fit: (fit.fold, fit.execution)))
+        is_whole = len(fits) >= n_fits
+        score = Score.of(fits, rule) if fits and (is_whole or dropped) else None
+        if score is None or not is_whole:
+            status = Status.DROPPED if dropped else Status.RUNNING
+        else:
+            has_failed = math.isnan(score.mean) or all(fit.error is not None for fit in fits)
+            status = Status.FAILED if has_failed else Status.COMPLETE
+        return cls(trial_id, dict(values), fits, status, score)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all its fits are done, whatever became of them: such candidates make the table."""
+        return self.status in (Status.COMPLETE, Status.FAILED)
+
+    @property
+    def mean_fit_seconds(self) -> float:
+        """`mean_fit_time` of the table to the last bit, in seconds."""
+        seconds = [fold.fit_seconds for fold in self.folds]
+        return float(fold_means.means(fold_means.of_one([fold.fold for fold in self.folds], seconds))[0])
 
     @property
     def errors(self) -> list[str]:

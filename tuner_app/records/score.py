@@ -1,6 +1,7 @@
-"""The one rule that turns the histories of folds into scores.
+"""The one rule that turns the histories of folds into scores: objectives, their sign, the epoch at which they are read.
 
-Owns the objective, its sign, and the epoch at which it is read. Tables of scores are made in `tables`.
+Here a score is always so that higher is better, and back in the metric's own sign for a reader: nowhere else is a sign
+turned, but where Keras Tuner's oracles are spoken to. Tables of scores are made in `tables`.
 """
 
 from __future__ import annotations
@@ -10,12 +11,37 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from tuner_app.errors import InputError
 from tuner_app.records import metric_values
 from tuner_app.records.results import FoldResult, mean_history
+
+
+class Objective(NamedTuple):
+    """A metric that decides, and where better lies.
+
+    Attributes:
+        name: The metric's name, with Keras's `val_` where it is one of the validation.
+        direction: `"max"` or `"min"`.
+    """
+
+    name: str
+    direction: str
+
+    def __repr__(self) -> str:
+        """As the pair that it is: messages show objectives as `search.json` and users write them."""
+        return repr(tuple(self))
+
+    def signed(self, value: float) -> float:
+        """The metric in the direction "higher is better"."""
+        return -float(value) if self.direction == "min" else float(value)
+
+    def natural(self, score: float) -> float:
+        """A score in the metric's own sign and unit: a loss is positive again."""
+        return self.signed(score)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,19 +52,20 @@ class ScoreRule:
     Both rules here name one epoch for all folds, and the refit trains for as long.
 
     Attributes:
-        objectives: Pairs of a metric's name and its direction, `"max"` or `"min"`.
+        objectives: What decides, at least one; pairs of name and direction become `Objective`.
         epoch: `"last"` reads what the model ended with; `"best"` reads the epoch at which the
             mean curve over the folds is best.
         error_score: The score of a failed fit (NaN by default).
     """
 
-    objectives: tuple[tuple[str, str], ...]
+    objectives: tuple[Objective, ...]
     epoch: str = "last"
     error_score: float = float("nan")
 
     def __post_init__(self) -> None:
         if self.epoch not in ("last", "best"):
             raise InputError(f"score_epoch must be 'last' or 'best'. Received: {self.epoch!r}.")
+        object.__setattr__(self, "objectives", tuple(Objective(*pair) for pair in self.objectives))
 
     @property
     def names(self) -> list[str]:
@@ -69,16 +96,28 @@ class ScoreRule:
         Raises:
             InputError: A metric is missing.
         """
+        # Not `sum`: from Python 3.12 on it compensates for rounding, and the last bit decides ties.
         total = 0.0
-        for name, direction in self.objectives:
-            total += self.signed(metrics, name, direction)
+        for objective in self.objectives:
+            total += self.signed(metrics, objective)
         return total
 
-    def signed(self, metrics: Mapping[str, float], name: str, direction: str) -> float:
-        """One metric in the direction "higher is better"."""
-        if name not in metrics:
+    def signed(self, metrics: Mapping[str, float], objective: Objective) -> float:
+        """One metric in the direction "higher is better".
+
+        Raises:
+            InputError: It is missing.
+        """
+        if objective.name not in metrics:
             self.check_names(metrics)
-        return -float(metrics[name]) if direction == "min" else float(metrics[name])
+        return objective.signed(metrics[objective.name])
+
+    def natural(self, score: float) -> float:
+        """A score as a reader knows it: in the sign of the metric, where a single one decides.
+
+        Several decide by their sum, each in the direction "higher is better": that stays.
+        """
+        return self.objectives[0].natural(score) if len(self.objectives) == 1 else score
 
     def check_names(self, metrics: Iterable[str]) -> None:
         """Refuse objectives that are not among the metrics of the fits.
@@ -138,5 +177,5 @@ class ScoreRule:
             elif objective is None:
                 scores.append(self.value(metrics))
             else:
-                scores.append(self.signed(metrics, *self.objectives[objective]))
+                scores.append(self.signed(metrics, self.objectives[objective]))
         return [score if math.isfinite(score) else self.error_score for score in scores]

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-from scipy.stats import rankdata
 
 from tuner_app.errors import SearchError
-from tuner_app.records.results import Candidate
+from tuner_app.records import fold_means
+from tuner_app.records.results import Candidate, FoldResult, Score
 from tuner_app.records.score import ScoreRule
 
 
@@ -43,44 +42,32 @@ def cv_results(
         with several in `_<metric>`, and `_score` is their sum.
     """
     table: dict[str, Any] = {}
-    _add_statistics(table, "fit_time", _by_fold(candidates, n_splits, lambda c: [f.fit_seconds for f in c.folds]))
-    _add_statistics(table, "score_time", _by_fold(candidates, n_splits, lambda c: [f.score_seconds for f in c.folds]))
+    for label, seconds in (("fit_time", _fit_seconds), ("score_time", _score_seconds)):
+        _add_statistics(table, label, _by_fold(candidates, n_splits, seconds))
     names = list(dict.fromkeys(name for candidate in candidates for name in candidate.values))
     for name in names:
         table[f"param_{name}"] = _masked([candidate.values.get(name, _ABSENT) for candidate in candidates])
     table["params"] = [dict(candidate.values) for candidate in candidates]
-    several = len(rule.objectives) > 1
-    wanted: list[tuple[str, int | None]] = [("score", None)]
-    if several:
-        wanted = [*((name, i) for i, name in enumerate(rule.names)), ("score", None)]
-    for label, index in wanted:
-        scores = _by_fold(candidates, n_splits, lambda c, index=index: rule(c.folds, index))
-        _add_scores(table, f"test_{label}", scores)
+    labels: list[tuple[str, int | None]] = [("score", None)]
+    if len(rule.objectives) > 1:
+        labels = [*((name, i) for i, name in enumerate(rule.names)), ("score", None)]
+    for label, index in labels:
+        _add_scores(table, f"test_{label}", _test_scores(candidates, rule, n_splits, index))
         table[f"rank_test_{label}"] = ranks(table[f"mean_test_{label}"])
         if return_train_score:
-            train = _by_fold(candidates, n_splits, lambda c, index=index: _train_scores(c, rule, index))
-            _add_scores(table, f"train_{label}", train)
+            _add_scores(table, f"train_{label}", _train_scores(candidates, rule, n_splits, index))
     return table
 
 
 def mean_and_std(candidate: Candidate, rule: ScoreRule) -> tuple[float, float]:
     """`mean_test_score` and `std_test_score` of one whole candidate, without making the table.
 
-    They are those of the table to the last bit: ties are decided by it.
-
     Args:
         candidate: A candidate with all its folds.
-        rule: How histories become scores.
+        rule: How histories become scores, where it has no score yet.
     """
-    if rule not in candidate._scores:
-        means, stds = _statistics(_row(candidate, rule(candidate.folds)))
-        candidate._scores[rule] = float(means[0]), float(stds[0])
-    return candidate._scores[rule]
-
-
-def mean_fit_time(candidate: Candidate) -> float:
-    """`mean_fit_time` of one whole candidate, in seconds, without making the table."""
-    return float(_means(_row(candidate, [fold.fit_seconds for fold in candidate.folds]))[0])
+    score = candidate.score or Score.of(candidate.folds, rule)
+    return score.mean, score.std
 
 
 def best_of(candidates: Iterable[Candidate], rule: ScoreRule) -> Candidate | None:
@@ -105,8 +92,9 @@ def ranks(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
     if scores.size == 0 or np.isnan(scores).all():
         return np.ones(scores.size, dtype=np.int32)
     worst = np.nanmin(scores) - 1
-    ranked = rankdata(-np.nan_to_num(scores, nan=worst, posinf=np.inf, neginf=-np.inf), method="min")
-    return np.asarray(ranked).astype(np.int32, copy=False)
+    numbers = -np.nan_to_num(scores, nan=worst, posinf=np.inf, neginf=-np.inf)
+    # scipy's `rankdata(numbers, method="min")`, whose import takes longer than the whole report.
+    return (1 + np.searchsorted(np.sort(numbers), numbers, side="left")).astype(np.int32)
 
 
 def best_index(table: Mapping[str, Any], label: str = "score") -> int:
@@ -123,11 +111,6 @@ def best_index(table: Mapping[str, Any], label: str = "score") -> int:
     if scores.size == 0 or np.isnan(scores).all():
         raise SearchError("No candidate has a score, so none is the best. Look at the errors of the folds.")
     return int(np.argmin(np.where(np.isnan(scores), np.iinfo(np.int32).max, table[f"rank_test_{label}"])))
-
-
-def results_frame(table: Mapping[str, Any]) -> pd.DataFrame:
-    """`cv_results_` as a table for a CSV file."""
-    return pd.DataFrame({name: _plain(column) for name, column in table.items()})
 
 
 def most_common_error(candidates: Sequence[Candidate]) -> tuple[str, int] | None:
@@ -169,53 +152,51 @@ class _Absent:
 _ABSENT = _Absent()
 
 
-def _by_fold(candidates: Sequence[Candidate], n_splits: int, read: Any) -> npt.NDArray[np.float64]:
-    """Numbers of shape (n_candidates, n_splits): the mean over the executions of each fold."""
-    sums, counts = np.zeros((len(candidates), n_splits)), np.zeros((len(candidates), n_splits))
-    rows = np.repeat(np.arange(len(candidates)), [len(candidate.folds) for candidate in candidates])
-    cells = (rows, np.array([fold.fold for candidate in candidates for fold in candidate.folds], dtype=np.intp))
-    np.add.at(sums, cells, [value for candidate in candidates for value in read(candidate)])
-    np.add.at(counts, cells, 1)
-    return np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+def _by_fold(
+    candidates: Sequence[Candidate], n_splits: int, read: Callable[[Candidate], Sequence[float]]
+) -> fold_means.Numbers:
+    """Numbers of shape (n_candidates, n_splits) from one a fit."""
+    folds = [[fold.fold for fold in candidate.folds] for candidate in candidates]
+    return fold_means.by_fold(folds, [read(candidate) for candidate in candidates], n_splits)
 
 
-def _train_scores(candidate: Candidate, rule: ScoreRule, index: int | None) -> list[float]:
-    scores = []
-    for fold in candidate.folds:
-        metrics = {f"val_{name}": value for name, value in fold.train_scores.items()} | fold.train_scores
-        if fold.error is not None or any(name not in metrics for name, _ in rule.objectives):
-            scores.append(rule.error_score)
-        else:
-            scores.append(rule.value(metrics) if index is None else rule.signed(metrics, *rule.objectives[index]))
-    return scores
+def _fit_seconds(candidate: Candidate) -> list[float]:
+    return [fold.fit_seconds for fold in candidate.folds]
 
 
-def _row(candidate: Candidate, numbers: Sequence[float]) -> npt.NDArray[np.float64]:
-    """One number a fit of one candidate as `_by_fold` gives them, of shape (1, n_splits)."""
-    folds = [fold.fold for fold in candidate.folds]
-    if folds == list(range(len(folds))):  # One fit a fold: there is nothing to average.
-        return np.array([numbers], dtype=np.float64)
-    return _by_fold([candidate], 1 + max(folds), lambda _: numbers)
+def _score_seconds(candidate: Candidate) -> list[float]:
+    return [fold.score_seconds for fold in candidate.folds]
 
 
-def _means(numbers: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Mean of each row, in scikit-learn's arithmetic: the only place for it.
-
-    An exact sum (`math.fsum`) may differ in the last bit, and so name another winner of a tie.
-    """
-    return np.mean(numbers, axis=1)  # type: ignore[no-any-return]
-
-
-def _statistics(numbers: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Mean and population standard deviation of each row."""
-    return _means(numbers), np.std(numbers, axis=1)
+def _test_scores(
+    candidates: Sequence[Candidate], rule: ScoreRule, n_splits: int, index: int | None
+) -> fold_means.Numbers:
+    """Each candidate's score by fold; the one that it carries is not made again."""
+    scores = [candidate.score for candidate in candidates]
+    if index is None and candidates and all(score is not None and len(score.folds) == n_splits for score in scores):
+        return np.array([score.folds for score in scores if score is not None], dtype=np.float64)
+    return _by_fold(candidates, n_splits, lambda candidate: rule(candidate.folds, index))
 
 
-def _add_statistics(table: dict[str, Any], label: str, numbers: npt.NDArray[np.float64]) -> None:
-    table[f"mean_{label}"], table[f"std_{label}"] = _statistics(numbers)
+def _train_scores(
+    candidates: Sequence[Candidate], rule: ScoreRule, n_splits: int, index: int | None
+) -> fold_means.Numbers:
+    return _by_fold(candidates, n_splits, lambda candidate: [_train_score(fit, rule, index) for fit in candidate.folds])
 
 
-def _add_scores(table: dict[str, Any], label: str, scores: npt.NDArray[np.float64]) -> None:
+def _train_score(fit: FoldResult, rule: ScoreRule, index: int | None) -> float:
+    # The objective has Keras's `val_`; on the training rows the metric has none.
+    metrics = {f"val_{name}": value for name, value in fit.train_scores.items()} | fit.train_scores
+    if fit.error is not None or any(name not in metrics for name, _ in rule.objectives):
+        return rule.error_score
+    return rule.value(metrics) if index is None else rule.signed(metrics, rule.objectives[index])
+
+
+def _add_statistics(table: dict[str, Any], label: str, numbers: fold_means.Numbers) -> None:
+    table[f"mean_{label}"], table[f"std_{label}"] = fold_means.means_and_stds(numbers)
+
+
+def _add_scores(table: dict[str, Any], label: str, scores: fold_means.Numbers) -> None:
     for fold in range(scores.shape[1]):
         table[f"split{fold}_{label}"] = scores[:, fold].copy()
     _add_statistics(table, label, scores)
@@ -233,10 +214,3 @@ def _masked(values: Sequence[Any]) -> np.ma.MaskedArray[Any, Any]:
         if value is not _ABSENT:
             data[i] = value
     return np.ma.MaskedArray(data, mask=mask)
-
-
-def _plain(column: Any) -> Any:
-    if isinstance(column, np.ma.MaskedArray):
-        mask = np.ma.getmaskarray(column)
-        return [None if mask[i] else column.data[i] for i in range(len(column))]
-    return column

@@ -19,7 +19,7 @@ from typing import Any
 
 from tuner_app.errors import ProjectError
 from tuner_app.records.results import Candidate, FoldResult
-from tuner_app.records.score import ScoreRule
+from tuner_app.records.score import Objective, ScoreRule
 from tuner_app.storage import description
 from tuner_app.storage.files import digest, first_of, read_json, set_all_aside, write_whole
 from tuner_app.storage.project import Project
@@ -156,8 +156,7 @@ class SearchRecord:
     @property
     def finished(self) -> tuple[Candidate, ...]:
         """The candidates of which every fold is done."""
-        whole = self.n_splits * self.executions
-        return tuple(candidate for candidate in self.candidates if len(candidate.folds) == whole)
+        return tuple(candidate for candidate in self.candidates if candidate.is_whole)
 
 
 def load_search(project: Project) -> SearchRecord:
@@ -165,6 +164,7 @@ def load_search(project: Project) -> SearchRecord:
 
     Raises:
         ProjectError: There is no search, or its `search.json` is damaged.
+        InputError: The folds of a whole candidate lack the objective.
     """
     content = read_json(project.search_file)
     try:
@@ -179,7 +179,11 @@ def load_search(project: Project) -> SearchRecord:
     for reason, paths in unusable.items():
         line = "%s is left out: %s." if len(paths) == 1 else "%s are left out, each because %s."
         logger.warning(line, first_of(paths), reason)
-    return SearchRecord(project, content, group(results), rule, n_splits, executions)
+    candidates = tuple(
+        Candidate.of(found.trial_id, found.values, found.folds, rule, n_fits=n_splits * executions)
+        for found in group(results)
+    )
+    return SearchRecord(project, content, candidates, rule, n_splits, executions)
 
 
 def owners(project: Project) -> set[str]:
@@ -231,10 +235,10 @@ def rule_to_json(rule: ScoreRule) -> dict[str, Any]:
 
 def rule_from_json(content: Mapping[str, Any]) -> ScoreRule:
     """A score rule from `search.json`."""
-    pairs = tuple((str(name), str(direction)) for name, direction in content["objectives"])
-    if not pairs or any(direction not in ("min", "max") for _, direction in pairs):
+    objectives = tuple(Objective(str(name), str(direction)) for name, direction in content["objectives"])
+    if not objectives or any(objective.direction not in ("min", "max") for objective in objectives):
         raise ValueError(f"objectives are {content['objectives']}")
-    return ScoreRule(pairs, str(content["epoch"]), float(content["error_score"]))
+    return ScoreRule(objectives, str(content["epoch"]), float(content["error_score"]))
 
 
 def _positive(value: Any) -> int:

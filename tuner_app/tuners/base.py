@@ -29,7 +29,7 @@ from tuner_app.folds.rows import arrays_in
 from tuner_app.prediction import predictor, rebuilding
 from tuner_app.process import devices
 from tuner_app.records.results import Candidate, FoldResult
-from tuner_app.records.score import ScoreRule
+from tuner_app.records.score import Objective, ScoreRule
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search.loop import Search, overridden_hooks
 from tuner_app.search.observers import SearchObserver
@@ -533,9 +533,9 @@ class GridSearchCV(keras_tuner.GridSearch):
         return next((t.trial_id for t in self.oracle.trials.values() if t.hyperparameters.values == values), None)
 
 
-def _objectives(objective: Any) -> tuple[tuple[str, str], ...]:
+def _objectives(objective: Any) -> tuple[Objective, ...]:
     several = getattr(objective, "objectives", None)
-    return tuple((one.name, one.direction) for one in (several or [objective]))
+    return tuple(Objective(one.name, one.direction) for one in (several or [objective]))
 
 
 def _refit_label(refit: Any, rule: ScoreRule) -> str:

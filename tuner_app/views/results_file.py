@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from tuner_app.records.results import Candidate
-from tuner_app.records.tables import cv_results, results_frame
+from tuner_app.records.tables import cv_results
 from tuner_app.search.observers import SearchObserver, SearchPlan
 from tuner_app.storage.files import write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Writing the table may take this share of the search's time: it grows with the number of candidates.
 SHARE_OF_TIME = 0.01
@@ -48,3 +53,21 @@ class ResultsFile(SearchObserver):
 
     def _write(self, table: Mapping[str, Any]) -> None:
         write_whole(self._plan.project.results_file, results_frame(table).to_csv(index=False))
+
+
+def results_frame(table: Mapping[str, Any]) -> pd.DataFrame:
+    """`cv_results_` as a table for a CSV file.
+
+    Args:
+        table: What `cv_results` gives.
+    """
+    import pandas as pd
+
+    return pd.DataFrame({name: _plain(column) for name, column in table.items()})
+
+
+def _plain(column: Any) -> Any:
+    if isinstance(column, np.ma.MaskedArray):
+        mask = np.ma.getmaskarray(column)
+        return [None if mask[i] else column.data[i] for i in range(len(column))]
+    return column

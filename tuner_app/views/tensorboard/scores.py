@@ -9,7 +9,7 @@ from typing import Any
 
 from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.score import ScoreRule
-from tuner_app.records.tables import mean_and_std, mean_fit_time, trial_order
+from tuner_app.records.tables import mean_and_std, trial_order
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Score:
     @classmethod
     def of(cls, candidate: Candidate, rule: ScoreRule) -> Score:
         """The same numbers as in `cv_results_`."""
-        return cls(candidate, *mean_and_std(candidate, rule), mean_fit_time(candidate))
+        return cls(candidate, *mean_and_std(candidate, rule), candidate.mean_fit_seconds)
 
 
 def end_of(result: FoldResult) -> float:
