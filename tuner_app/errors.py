@@ -9,18 +9,39 @@
     SearchInterrupted (KeyboardInterrupt)   Ctrl-C or SIGTERM: what is done is kept
     RefitFailedWarning (UserWarning)        the search is whole, but for the model of its best candidate
 
+    Remedy                                  what to do, where that is an argument or a call
+
 Every message says in one line what must hold, what came, and what to do. What came may be as long as it likes: it is
 shortened here, for all messages.
 """
 
 from __future__ import annotations
 
+import enum
 import re
 
 # A text in quotes, and a word: paths, which one wants to copy, are let through.
 _QUOTED = re.compile(r"""(?<![^\s(\[{=:])(?:'[^'\n]{160,}'|"[^"\n]{160,}")(?!\w)""")
 _WORD = re.compile(r"\S{400,}")
 _LONGEST_LINE = 2_000
+
+
+class Remedy(enum.StrEnum):
+    """What to do about an error, in Python's words.
+
+    Messages that a command's user can meet have these in place of words of their own: `commands.console` says each of
+    them in options, so none that is reworded or added can reach that user in Python.
+    """
+
+    SEARCH_FIRST = "Call search() first"
+    SEARCH_AGAIN = "Call search() again"
+    SEARCH_ANEW = "Search anew with overwrite=True"
+    WRITE_ANEW = "Call search() again to write it anew"
+    OVERWRITE = "overwrite=True"
+    ANOTHER_PROJECT = "another project_name"
+    ANOTHER_FOLDER = "another directory or project_name"
+    ANOTHER_CV = "another cv"
+    TARGET = "the argument target"
 
 
 class TunerAppError(Exception):

@@ -14,7 +14,7 @@ import pytest
 
 import tuner_app
 from tuner_app.commands import console, predict, report, tune
-from tuner_app.errors import ProjectError, SearchError, SearchInterrupted
+from tuner_app.errors import ProjectError, Remedy, SearchError, SearchInterrupted
 
 PACKAGE = Path(tuner_app.__file__).parent
 # Those that only a command's user meets; `edges` and `advice` have the options that the report advises to their user.
@@ -53,12 +53,21 @@ def test_the_library_speaks_python(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", LIBRARY)
-def test_no_argument_that_is_an_option_stays_python_in_a_command(module: str) -> None:
-    """`overwrite` and `project_name` are arguments that every command's user gives as options."""
+def test_no_remedy_in_words_of_a_message_stays_python_in_a_command(module: str) -> None:
+    """What no `Remedy` covers would reach a command's user as an argument or a call of Python."""
+    python = re.compile(r"overwrite=True|\bproject_name\b|another cv\b|argument target")
+    calls = re.compile(r"[Cc]all search\(\)")
     for line, text in texts(module):
-        if " " in text and re.search(r"overwrite=True|\bproject_name\b", text):
-            said = console.in_options(text)
-            assert not re.search(r"overwrite=True|\bproject_name\b", said), f"{module}.py:{line}: {said}"
+        said = console.in_options(text)
+        assert " " not in text or not python.search(said), f"{module}.py:{line}: {said}"
+        # Those of a tuner are for who has one in hand.
+        assert module.startswith("tuners.") or not calls.search(said), f"{module}.py:{line}: {said}"
+
+
+def test_every_remedy_is_said_in_options() -> None:
+    assert set(console.IN_OPTIONS) == set(Remedy)
+    for remedy in Remedy:
+        assert console.in_options(f"It failed. {remedy}.") == f"It failed. {console.IN_OPTIONS[remedy]}."
 
 
 def options_of(command: str) -> str:
@@ -66,16 +75,16 @@ def options_of(command: str) -> str:
     return parser.format_help()
 
 
-@pytest.mark.parametrize(("phrase", "said"), console.PHRASES)
-def test_every_option_that_is_named_exists(phrase: str, said: str) -> None:
-    assert not _OPTION.search(phrase)
+@pytest.mark.parametrize(("remedy", "said"), console.IN_OPTIONS.items())
+def test_every_option_that_is_named_exists(remedy: Remedy, said: str) -> None:
+    assert not _OPTION.search(remedy)
     command = _COMMAND.search(said)
     for option in _OPTION.findall(said):
         assert option in _OPTION.findall(options_of(command[1] if command else "tune"))
 
 
 @pytest.mark.parametrize("command", ["predict", "report"])
-def test_phrases_of_all_commands_name_options_that_all_have(command: str) -> None:
+def test_remedies_of_all_commands_name_options_that_all_have(command: str) -> None:
     assert {"--directory", "--project-name"} <= set(_OPTION.findall(options_of(command)))
 
 

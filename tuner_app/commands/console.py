@@ -16,30 +16,28 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from tuner_app.errors import SearchError, SearchInterrupted, TunerAppError
+from tuner_app.errors import Remedy, SearchError, SearchInterrupted, TunerAppError
 from tuner_app.process import signals
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 
-# What the library says, and what it is on a command line; the first that fits wins. A remedy that needs a search names
-# its command, since those that only read a project meet it too; all others have these options themselves.
-PHRASES = (
-    ("Call search() again to write it anew", "Run `python -m tuner_app.tune` again to write it anew"),
-    ("Search anew with overwrite=True", "Start over with `python -m tuner_app.tune --overwrite`"),
-    ("Call search() first", "Run `python -m tuner_app.tune` first"),
-    ("Call search() again", "Run the same command again"),
-    ("call search() again", "run the same command again"),
-    ("overwrite=True", "--overwrite"),
-    ("Choose another directory or project_name", "Choose another --directory or --project-name"),
-    ("another project_name", "another --project-name"),
-    ("another directory.", "another --directory."),
-    ("Choose another cv.", "Choose another --folds."),
-    ("the argument target", "--target"),
-)
-_LEAVING = "Interrupted. Call search() again (without overwrite=True) to continue; what is finished is kept."
+# A remedy that needs a search names its command, since those that only read a project meet it too; all others have the
+# option themselves.
+IN_OPTIONS: Mapping[Remedy, str] = {
+    Remedy.SEARCH_FIRST: "Run `python -m tuner_app.tune` first",
+    Remedy.SEARCH_AGAIN: "Run the same command again",
+    Remedy.SEARCH_ANEW: "Start over with `python -m tuner_app.tune --overwrite`",
+    Remedy.WRITE_ANEW: "Run `python -m tuner_app.tune` again to write it anew",
+    Remedy.OVERWRITE: "--overwrite",
+    Remedy.ANOTHER_PROJECT: "another --project-name",
+    Remedy.ANOTHER_FOLDER: "another --directory or --project-name",
+    Remedy.ANOTHER_CV: "another --folds",
+    Remedy.TARGET: "--target",
+}
+_LEAVING = f"Interrupted. {Remedy.SEARCH_AGAIN} (without {Remedy.OVERWRITE}) to continue; what is finished is kept."
 
 
 def run(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] | None = None) -> int:
@@ -77,9 +75,14 @@ def run(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] 
 def in_options(message: str) -> str:
     """A message of the library as a command says it. Only its first line: the rest is the traceback of a fit."""
     first, *rest = message.split("\n", 1)
-    for phrase, options in PHRASES:
-        first = first.replace(phrase, options)
+    for remedy in sorted(Remedy, key=len, reverse=True):  # The longest first: some hold others.
+        for words, options in ((str(remedy), IN_OPTIONS[remedy]), (_lower(remedy), _lower(IN_OPTIONS[remedy]))):
+            first = first.replace(words, options)
     return "\n".join([first, *rest])
+
+
+def _lower(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
 
 
 class InOptions(logging.Formatter):

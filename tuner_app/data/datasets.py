@@ -37,7 +37,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from tuner_app.errors import DataError
+from tuner_app.errors import DataError, Remedy
 
 BUILT_IN = ("digits", "mnist", "fashion_mnist")
 
@@ -257,7 +257,7 @@ def _encode_labels(path: str, labels: Sequence[str], target: str) -> tuple[npt.N
     if len(found) < 2:
         raise DataError(
             f"There must be two classes or more, but column {target!r} of {path} holds only {_short(labels[0])}. "
-            "Name the column of the labels with the argument target."
+            f"Name the column of the labels with {Remedy.TARGET}."
         )
     _check_no_measurements(path, found, target)
     if all(_LABEL_INTEGER.fullmatch(label) for label in found):
@@ -277,7 +277,7 @@ def _check_no_measurements(path: str, labels: Collection[str], target: str) -> N
     if decimals:
         raise DataError(
             f"Labels must be classes (integers or text), but column {target!r} of {path} holds measurements such as "
-            f"{decimals[0]}. Only classification is supported: name the column of the classes with the argument target."
+            f"{decimals[0]}. Only classification is supported: name the column of the classes with {Remedy.TARGET}."
         )
 
 
@@ -285,7 +285,7 @@ def _check_target(path: str, names: list[str], target: str) -> None:
     if target not in names:
         raise DataError(
             f"There must be a column {target!r} with the labels, but {path} has the columns {_abbreviated(names)}. "
-            f"Name it with the argument target.{_headless(names)}"
+            f"Name it with {Remedy.TARGET}.{_headless(names)}"
         )
     _check_unique(path, names)
     if len(names) == 1:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tuner_app.errors import InputError
+from tuner_app.errors import InputError, Remedy
 from tuner_app.folds.rows import arrays_in, count_rows
 from tuner_app.records.tasks import Index
 
@@ -39,7 +39,7 @@ def make_splits(cv: Any, x: Any, y: Any, groups: Any = None, *, classes: Any = N
         if not 2 <= int(cv) <= rows:
             raise InputError(
                 f"The number of folds must be at least 2 and at most the number of rows ({rows}). "
-                f"Received: {cv}. Choose another cv."
+                f"Received: {cv}. Choose {Remedy.ANOTHER_CV}."
             )
         splitter = check_cv(int(cv), classes, classifier=classes is not None)
     try:

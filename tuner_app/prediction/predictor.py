@@ -15,13 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner_app.data import features, targets
-from tuner_app.errors import InputError, ProjectError
+from tuner_app.errors import InputError, ProjectError, Remedy
 from tuner_app.folds.rows import arrays_in, map_arrays, with_tuples
 from tuner_app.prediction.rows import checked_rows, each_in_order, in_order, with_axes_of
 from tuner_app.records.text import first_sentence
 from tuner_app.storage import model_file
 from tuner_app.storage.manifest import (
-    WRITE_ANEW,
     Manifest,
     checked_model_file,
     has_an_output_for_each_class,
@@ -191,17 +190,17 @@ def _check_model(project: Project, model: Any, manifest: Manifest) -> None:
     if isinstance(inputs, tuple) and not _fits(inputs[1:], manifest.input_shape):
         raise ProjectError(
             f"{project.manifest_file} must give the input shape of its model, {list(inputs[1:])}, but it gives "
-            f"{manifest.input_shape}. {WRITE_ANEW}"
+            f"{manifest.input_shape}. {Remedy.WRITE_ANEW}."
         )
     several_answers = not isinstance(manifest.answer, targets.Target)
     if isinstance(inputs, list | dict) or (isinstance(outputs, list | dict) and not several_answers):
         raise ProjectError(
-            f"{project.model_file} must be a model of one input and one output, but has several. {WRITE_ANEW}"
+            f"{project.model_file} must be a model of one input and one output, but has several. {Remedy.WRITE_ANEW}."
         )
     if not has_an_output_for_each_class(model, manifest):
         raise ProjectError(
             f"{project.manifest_file} must name a class for each of the model's outputs, {outputs}, but it names "
-            f"{len(manifest.classes or ())}. {WRITE_ANEW}"
+            f"{len(manifest.classes or ())}. {Remedy.WRITE_ANEW}."
         )
 
 

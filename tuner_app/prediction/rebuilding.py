@@ -16,7 +16,7 @@ import keras
 import keras_tuner
 import numpy as np
 
-from tuner_app.errors import ProjectError
+from tuner_app.errors import ProjectError, Remedy
 from tuner_app.prediction import predictor
 from tuner_app.records.text import first_sentence
 from tuner_app.storage import model_file
@@ -110,7 +110,7 @@ def kept_model(
         if path == project.weights_file:
             raise ProjectError(
                 f"{path} has the weights of a model that build does not give back ({reason}). Put the hypermodel's "
-                "code back as it was, or search again with overwrite=True."
+                f"code back as it was, or search again with {Remedy.OVERWRITE}."
             )
         logger.warning("best_model_ cannot come from build and its weights (%s). %s is opened.", reason, path)
     return predictor.load_predictor(project, compiled=True).model, manifest

@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import Any
 
-from tuner_app.errors import SearchInterrupted
+from tuner_app.errors import Remedy, SearchInterrupted
 
-_AT_ONCE = "Stopped at once. Call search() again (without overwrite=True) to continue; what is finished is kept."
+_AT_ONCE = f"Stopped at once. {Remedy.SEARCH_AGAIN} (without {Remedy.OVERWRITE}) to continue; what is finished is kept."
 _FIT_THREAD = "trial "
 _GRACE_SECONDS = 0.2
 

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from tuner_app.errors import ProjectError
+from tuner_app.errors import ProjectError, Remedy
 from tuner_app.storage.files import digest, read_json, set_aside
 from tuner_app.storage.project import Project
 
@@ -92,7 +92,7 @@ def check_same_search(project: Project, known: Mapping[str, Any], asked: Mapping
         more = [f"and {len(differences) - len(shown)} more"] if len(differences) > len(shown) else []
         raise ProjectError(
             f"The project {project.path} was made by another search: {'; '.join(shown + more)}. "
-            "Start over with overwrite=True, or choose another project_name."
+            f"Start over with {Remedy.OVERWRITE}, or choose {Remedy.ANOTHER_PROJECT}."
         )
 
 

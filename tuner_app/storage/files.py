@@ -17,7 +17,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuner_app.errors import ProjectError
+from tuner_app.errors import ProjectError, Remedy
 
 logger = logging.getLogger(__name__)
 
@@ -137,13 +137,11 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ProjectError(f"{path} is not there. Call search() first.") from None
+        raise ProjectError(f"{path} is not there. {Remedy.SEARCH_FIRST}.") from None
     except (OSError, ValueError, RecursionError) as error:
-        raise ProjectError(f"{path} cannot be read as JSON ({error}). Search anew with overwrite=True.") from error
+        raise ProjectError(f"{path} cannot be read as JSON ({error}). {Remedy.SEARCH_ANEW}.") from error
     if not isinstance(content, dict):
-        raise ProjectError(
-            f"{path} must hold a JSON object, not a {type(content).__name__}. Search anew with overwrite=True."
-        )
+        raise ProjectError(f"{path} must hold a JSON object, not a {type(content).__name__}. {Remedy.SEARCH_ANEW}.")
     checksum = content.pop(_CHECKSUM, None)
     if checksum is not None and checksum != digest(content):
         raise ProjectError(
@@ -163,7 +161,7 @@ def cannot_write(path: pathlib.Path, error: OSError) -> str:
     reason = error.strerror or str(error)
     return (
         f"Cannot write {path}: {reason}. What was finished before is safe; free some space or make the folder "
-        "writable, then call search() again (without overwrite=True) to continue."
+        f"writable, then {Remedy.SEARCH_AGAIN.lower()} (without {Remedy.OVERWRITE}) to continue."
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tuner_app.errors import ProjectError
+from tuner_app.errors import ProjectError, Remedy
 from tuner_app.records.results import FoldResult
 from tuner_app.storage.project import Project
 
@@ -52,7 +52,7 @@ def check_extras(
         if lacking:
             raise ProjectError(
                 f"{name}=True asks for the {words} of all folds, but {lacking} of the {len(good)} finished folds of "
-                f"{project.path} were fitted without. Leave {name} out to go on, or choose another project_name or "
-                "overwrite=True to start over with it."
+                f"{project.path} were fitted without. Leave {name} out to go on, or choose {Remedy.ANOTHER_PROJECT} or "
+                f"{Remedy.OVERWRITE} to start over with it."
             )
     return dict(wanted)

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from tuner_app.errors import ProjectError
+from tuner_app.errors import ProjectError, Remedy
 from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.score import Objective, ScoreRule
 from tuner_app.storage import description
@@ -174,7 +174,7 @@ def load_search(project: Project) -> SearchRecord:
         if set(content.get("asked") or ()) >= description.FIRST_KEYS:  # Less is enough to report on a search.
             description.check_consistent(content)
     except (KeyError, TypeError, ValueError) as error:
-        raise ProjectError(f"{project.search_file} is damaged ({error!r}). Search anew with overwrite=True.") from error
+        raise ProjectError(f"{project.search_file} is damaged ({error!r}). {Remedy.SEARCH_ANEW}.") from error
     results, unusable = _read_records(project, search_id, n_splits)
     for reason, paths in unusable.items():
         line = "%s is left out: %s." if len(paths) == 1 else "%s are left out, each because %s."

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tuner_app.errors import ProjectError
+from tuner_app.errors import ProjectError, Remedy
 from tuner_app.folds.rows import data_fingerprint
 from tuner_app.records.tasks import Index
 from tuner_app.storage.files import write_whole
@@ -94,7 +94,7 @@ def check_folds(project: Project, known: Mapping[str, Any], asked: Mapping[str, 
         raise ProjectError(
             f"The folds of {project.path} cannot be made again: {now['splitter']} draws others each time, and "
             f"{project.folds_file.name} does not hold them. Give the splitter a random_state and start over with "
-            "overwrite=True, or choose another project_name."
+            f"{Remedy.OVERWRITE}, or choose {Remedy.ANOTHER_PROJECT}."
         )
 
 

@@ -16,12 +16,10 @@ import numpy as np
 
 from tuner_app.data import targets
 from tuner_app.data.datasets import label_array
-from tuner_app.errors import ProjectError
+from tuner_app.errors import ProjectError, Remedy
 from tuner_app.storage import model_file
 from tuner_app.storage.files import read_json, sealed, write_json
 from tuner_app.storage.project import Project
-
-WRITE_ANEW = "Call search() again to write it anew."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -170,13 +168,13 @@ def checked_model_file(project: Project) -> pathlib.Path:
     try:
         found = model_file.checksum(path)
     except FileNotFoundError:
-        raise ProjectError(f"{path} is not there, but its manifest is. {WRITE_ANEW}") from None
+        raise ProjectError(f"{path} is not there, but its manifest is. {Remedy.WRITE_ANEW}.") from None
     except OSError as error:
         raise ProjectError(f"{path} cannot be read: {error.strerror}. Make it readable.") from None
     if found != checksum:
         raise ProjectError(
             f"{path} must be the file that {project.manifest_file.name} was written for, but it "
-            f"has another checksum: it was changed or damaged. {WRITE_ANEW}"
+            f"has another checksum: it was changed or damaged. {Remedy.WRITE_ANEW}."
         )
     return path
 
@@ -198,18 +196,23 @@ def _read_manifest(project: Project) -> tuple[Manifest, str]:
         if name not in content:
             if name in _ADDED_FIELDS:
                 continue
-            raise ProjectError(f"{project.manifest_file} must have the field {name!r}, but lacks it. {WRITE_ANEW}")
+            raise ProjectError(
+                f"{project.manifest_file} must have the field {name!r}, but lacks it. {Remedy.WRITE_ANEW}."
+            )
         if not is_valid(content[name]):
             value = repr(content[name])
             shown = value if len(value) <= 60 else f"{value[:57]}..."
-            raise ProjectError(f"{project.manifest_file}: {name!r} must be {kind}, but is {shown}. {WRITE_ANEW}")
+            raise ProjectError(
+                f"{project.manifest_file}: {name!r} must be {kind}, but is {shown}. {Remedy.WRITE_ANEW}."
+            )
     names, width = (
         content["feature_names"],
         math.prod([0] if content["input_shape"] is None else content["input_shape"]),
     )
     if names is not None and len(names) != width:
         raise ProjectError(
-            f"{project.manifest_file} must name each of the {width} features, but it names {len(names)}. {WRITE_ANEW}"
+            f"{project.manifest_file} must name each of the {width} features, but it names {len(names)}. "
+            f"{Remedy.WRITE_ANEW}."
         )
     fields = {name: content[name] for name in _FIELDS if name in content and name != "model_sha256"}
     return Manifest(**fields), content["model_sha256"]

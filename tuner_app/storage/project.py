@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import filelock
 
-from tuner_app.errors import InputError, ProjectError
+from tuner_app.errors import InputError, ProjectError, Remedy
 from tuner_app.storage.files import cannot_write, is_leftover
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Project:
         if not isinstance(name, str) or not _NAME.fullmatch(name) or name.endswith((".", " ")):
             raise InputError(
                 "A project name must be letters, digits, '_', '.', '-' or spaces, start with a letter, digit "
-                f"or '_', and have at most 100 characters. Received: {name!r}. Choose another project_name."
+                f"or '_', and have at most 100 characters. Received: {name!r}. Choose {Remedy.ANOTHER_PROJECT}."
             )
         self.directory = pathlib.Path(directory)
         self.name = name
@@ -128,12 +128,14 @@ class Project:
         if not self.path.exists():
             return
         if not self.path.is_dir():
-            raise ProjectError(f"A project must be a folder, but {self.path} is a file. Choose another project_name.")
+            raise ProjectError(
+                f"A project must be a folder, but {self.path} is a file. Choose {Remedy.ANOTHER_PROJECT}."
+            )
         ours = self.search_file.exists() or self.oracle_file.exists() or (self.path / "tuner0.json").exists()
         if not ours and any(not is_leftover(path) for path in self.path.iterdir()):
             raise ProjectError(
                 f"{self.path} was not made by a search (it has no search.json), so it is not deleted. "
-                "Choose another project_name or empty the folder yourself."
+                f"Choose {Remedy.ANOTHER_PROJECT} or empty the folder yourself."
             )
 
     def make_folder(self) -> None:
@@ -147,7 +149,7 @@ class Project:
         except OSError as error:
             raise ProjectError(
                 f"The project's folder {self.path} cannot be made: {error.strerror or error}. "
-                "Choose another directory or project_name."
+                f"Choose {Remedy.ANOTHER_FOLDER}."
             ) from error
 
     def remove(self) -> None:
@@ -165,8 +167,8 @@ class Project:
                 shutil.rmtree(doomed)
         except OSError as error:
             raise ProjectError(
-                f"Cannot remove {self.path}: {error.strerror or error}. Make it writable, or choose another "
-                "project_name."
+                f"Cannot remove {self.path}: {error.strerror or error}. Make it writable, or choose "
+                f"{Remedy.ANOTHER_PROJECT}."
             ) from error
 
     def remove_leftovers(self) -> None:
@@ -202,8 +204,8 @@ class Project:
             lock.acquire(blocking=False)
         except filelock.Timeout:
             raise ProjectError(
-                f"Another search is running on the project {self.path}. Wait for it to end, or choose another "
-                "project_name."
+                f"Another search is running on the project {self.path}. Wait for it to end, or choose "
+                f"{Remedy.ANOTHER_PROJECT}."
             ) from None
         except OSError as error:
             raise ProjectError(cannot_write(self.directory, error)) from error
