@@ -59,17 +59,17 @@ def test_a_script_called_tune_with_other_hyperparameters_has_no_options(tmp_path
 
 
 def test_the_rightmost_dot_of_score_against_time_is_whole(tmp_path: pathlib.Path, monkeypatch: Any) -> None:
-    from tuner_app.views.report import page
+    from tuner_app.views.report import cards
 
     limits = []
-    original = page._draw_price
+    original = cards.draw_price
 
     def draw_price(found: Any, rows: Any) -> Any:
         drawing = original(found, rows)
         limits.append((drawing.figure.axes[0].get_xlim(), max(row.seconds_per_fit for row in rows)))
         return drawing
 
-    monkeypatch.setattr(page, "_draw_price", draw_price)
+    monkeypatch.setattr(cards, "draw_price", draw_price)
     page_of(write_search(tmp_path, grid_of(SPACE), climbing))
     [((left, right), longest)] = limits
     assert left == 0

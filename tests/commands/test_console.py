@@ -19,7 +19,7 @@ from tuner_app.errors import ProjectError, Remedy, SearchError, SearchInterrupte
 PACKAGE = Path(tuner_app.__file__).parent
 # Those that only a command's user meets; `edges` and `advice` have the options that the report advises to their user.
 FOLDERS_OF_COMMANDS = ("commands.", "analysis.")
-OF_COMMANDS = ("views.report.page", "tune", "predict", "report")
+OF_COMMANDS = ("tune", "predict", "report")
 _OPTION = re.compile(r"--[a-z][a-z-]*")
 _COMMAND = re.compile(r"python -m tuner_app\.(\w+)")
 

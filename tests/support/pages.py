@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from tuner_app.analysis.confusion import ConfusedPicture
 from tuner_app.storage.project import Project
-from tuner_app.views import report
+from tuner_app.views.report import write_report
 
 VOID = {"meta", "img", "br"}
 
@@ -51,7 +51,7 @@ class Page(html.parser.HTMLParser):
 
 
 def page_of(project: Project, pictures: Sequence[ConfusedPicture] = ()) -> Page:
-    path = report.write_report(project, pictures=pictures)
+    path = write_report(project, pictures=pictures)
     assert path == project.report_file
     page = Page(path.read_text(encoding="utf-8"))
     check(page, path.read_text(encoding="utf-8"))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
-import html.parser
 import io
 import json
 import os
@@ -17,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 from support.pages import page_of
 from support.written_searches import ACCURACY, LOSS, grid_of, itertools_all, nodes, write_search
 
@@ -25,8 +24,8 @@ from tuner_app.commands import console, report
 from tuner_app.errors import ProjectError, SearchError
 from tuner_app.storage.files import write_json
 from tuner_app.storage.project import Project
-from tuner_app.views.report import page as view
-from tuner_app.views.report.page import _STYLE, write_report
+from tuner_app.views.report import cards, results, write_report
+from tuner_app.views.report.rendering import style_sheet
 
 EVIL = '<script>alert("x")</script>'
 TUTORIAL = {"nodes": [32, 64, 128, 256, 512], "learning_rate": [0.001, 0.002, 0.003]}
@@ -35,10 +34,10 @@ TUTORIAL = {"nodes": [32, 64, 128, 256, 512], "learning_rate": [0.001, 0.002, 0.
 @pytest.fixture
 def words_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the drawing where a test is about the words."""
-    for name in [name for name in vars(view) if name.startswith("_draw_")]:
-        monkeypatch.setattr(view, name, lambda *arguments: None)
-    blank = '<svg role="img" aria-label="{}"></svg>'
-    monkeypatch.setattr(view, "_inline", lambda drawing, key, label: blank.format(html.escape(label)))
+    for name in [name for name in vars(cards) if name.startswith("draw_")]:
+        monkeypatch.setattr(cards, name, lambda *arguments: None)
+    blank = Markup('<svg role="img" aria-label="{}"></svg>')
+    monkeypatch.setattr(cards, "inline", lambda drawing, key, label: blank.format(label))
 
 
 def tutorial(directory: pathlib.Path, **options: Any) -> Project:
@@ -189,6 +188,18 @@ def test_all_user_text_is_escaped(tmp_path: pathlib.Path) -> None:
     assert "$x^2$ & 'y'" in page.text
 
 
+def test_names_may_hold_what_no_drawing_can(tmp_path: pathlib.Path) -> None:
+    grid = grid_of({"a\x00b": [1, 2], "c\nd": [1, 2, 3], "\x1be": [1, 2]})
+    objective = "val_one\x01two"
+
+    def fold(values: dict[str, Any], k: int) -> dict[str, Any]:
+        return {"history": {objective: [0.1, sum(values.values()) / 9 + k / 99]}, "final_epoch": 2}
+
+    page = page_of(write_search(tmp_path, grid, lambda v, k: 0, objectives=((objective, "max"),), fold=fold))
+    assert "a b=2, c d=3, e=2, with a mean one two 0.7879" in page.text
+    assert not re.search(r"[\x00-\x09\x0b-\x1f]", page.text)
+
+
 @pytest.mark.usefixtures("words_only")
 def test_the_description_is_shown_whatever_it_holds(tmp_path: pathlib.Path) -> None:
     page = page_of(
@@ -235,7 +246,7 @@ def test_pictures(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.usefixtures("words_only")
 def test_a_large_search_stays_readable(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(view, "MOST_LISTED", 50)
+    monkeypatch.setattr(results, "MOST_LISTED", 50)
     page = page_of(write_search(tmp_path, nodes(*range(60)), lambda v, k: v["nodes"] / 1000, n_splits=1))
     assert "These are the best 50 of 60; the file has all" in page.text
     assert "The best 20 of 60." in page.text
@@ -244,9 +255,9 @@ def test_a_large_search_stays_readable(tmp_path: pathlib.Path, monkeypatch: pyte
 
 @pytest.mark.usefixtures("words_only")
 def test_what_is_too_large_to_draw(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(view, "MOST_CELLS", 14)
-    monkeypatch.setattr(view, "MOST_CLASSES", 2)
-    monkeypatch.setattr(view, "MOST_POINTS", 10)
+    monkeypatch.setattr(cards, "MOST_CELLS", 14)
+    monkeypatch.setattr(cards, "MOST_CLASSES", 2)
+    monkeypatch.setattr(cards, "MOST_POINTS", 10)
     page = page_of(tutorial(tmp_path, fold=lambda values, k: {"confusion": [[3, 1, 0], [0, 4, 0], [2, 0, 9]]}))
     labels = " ".join(str(svg["aria-label"]) for svg in page.all("svg"))
     assert "Effect of each hyperparameter" in labels
@@ -369,7 +380,7 @@ def test_contrast_of_the_palette() -> None:
         darker, lighter = sorted((luminance(one), luminance(other)))
         return (lighter + 0.05) / (darker + 0.05)
 
-    modes = re.findall(r":root \{(.*?)\}", _STYLE, flags=re.DOTALL)
+    modes = re.findall(r":root \{(.*?)\}", style_sheet(), flags=re.DOTALL)
     assert len(modes) == 2
     for mode in modes:
         colour = dict(re.findall(r"--(\w+): (#\w{6})", mode))

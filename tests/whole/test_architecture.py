@@ -166,7 +166,6 @@ NOT_YET_SMALL = {
     "tuners.grid",
     "tuners.oracle",
     "tuners.oracle:GridOracle",
-    "views.report.page",
 }
 
 

@@ -43,8 +43,13 @@ def values_line(values: Mapping[str, Any]) -> str:
 
 
 def one_line(text: str) -> str:
-    """Text without line breaks and without what neither HTML nor SVG can hold."""
-    return _CONTROL.sub(" ", text).strip()
+    """Text without line breaks and without what neither HTML nor SVG can hold, blanks at its ends left out."""
+    return without_controls(text).strip()
+
+
+def without_controls(text: str) -> str:
+    """The same with the blanks at its ends, for a part of a sentence."""
+    return _CONTROL.sub(" ", text)
 
 
 def printable(text: str) -> str:

@@ -1,7 +1,8 @@
 """The report of a search: one HTML file that says which candidate wins, by how much, and whether to trust it.
 
-Owns the page, its words and the drawing; what they say comes from `analysis`. Importing it is light: whatever draws or
-counts is imported when a report is written.
+Owns the page (`page`, `rendering`, `templates/`), its words (`notes`, `cards`, `results`) and the drawing (`plots`,
+`panels`, `svg`). What they say comes from `analysis`; nothing here changes a search. Importing it is light: whatever
+counts or draws is imported when a report is written.
 """
 
 from tuner_app.views.report.page import write_report
