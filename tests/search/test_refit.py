@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from support.fakes import record
 
 from tuner_app.errors import SearchError
 from tuner_app.execution.base import FoldStopped
 from tuner_app.records.refit_plan import RefitPlan, StagePlan
-from tuner_app.records.results import Candidate
+from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search.refit import REFIT_FOLD, Refit
 
@@ -27,12 +28,22 @@ class Fitter:
     def __init__(self, fit: Fit) -> None:
         self._fit = fit
 
-    def refit(self, task: FoldTask, plan: RefitPlan, *, check: Callable[[], None]) -> Any:
-        return self._fit(task, plan, check)
+    def __call__(self, task: FoldTask, is_stopped: Callable[[], bool]) -> FoldResult:
+        def check() -> None:
+            if is_stopped():
+                raise FoldStopped
+
+        assert task.plan is not None
+        self.model = self._fit(task, task.plan, check)
+        return record(task)
+
+    def take_model(self, trial_id: str) -> Any:
+        return self.model
 
 
 def begin(fit: Fit) -> Refit:
-    return Refit(Fitter(fit), CANDIDATE, rows=5, seed=11, plan=PLAN)  # type: ignore[arg-type]
+    fitter: Any = Fitter(fit)
+    return Refit(fitter, CANDIDATE, rows=5, seed=11, plan=PLAN, space=(), is_stopped=lambda: False)
 
 
 def test_it_trains_the_candidate_on_all_rows_for_its_epochs() -> None:

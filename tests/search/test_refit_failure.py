@@ -15,6 +15,7 @@ from support.staged_fits import WAYS, Data, Make, hypermodel, model_of
 import tuner_app
 from tuner_app.commands import console, tune
 from tuner_app.errors import ProjectError
+from tuner_app.records.tasks import FoldTask
 from tuner_app.search.observers import SearchObserver
 from tuner_app.training.fitter import FoldFitter
 
@@ -101,10 +102,14 @@ def test_where_warnings_are_errors_nothing_is_lost(make_tuner: Make, data: Data)
 def test_the_command_prints_its_summary_then_one_line_and_fails(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, loudness: list[str]
 ) -> None:
-    def refit(fitter: FoldFitter, *arguments: Any, **options: Any) -> Any:
-        raise ValueError("too many rows")
+    fit = FoldFitter.__call__
 
-    monkeypatch.setattr(FoldFitter, "refit", refit)
+    def fit_folds_only(fitter: FoldFitter, task: FoldTask, *arguments: Any) -> Any:
+        if task.is_refit:
+            raise ValueError("too many rows")
+        return fit(fitter, task, *arguments)
+
+    monkeypatch.setattr(FoldFitter, "__call__", fit_folds_only)
     rows = [f"{number % 3},{number % 5},{'ab'[number % 2]}" for number in range(24)]
     (tmp_path / "table.csv").write_text("\n".join(["one,two,label", *rows]) + "\n")
     options = f"--data {tmp_path}/table.csv --nodes 2 --learning-rates 0.1 --epochs 1 --directory {tmp_path}/logs"

@@ -253,7 +253,7 @@ def test_an_objective_that_no_fit_will_have_is_told_before_the_first_fold(
     from tuner_app.training import fitter
 
     begun: list[Any] = []
-    monkeypatch.setattr(fitter.FoldFitter, "__call__", lambda self, task: begun.append(task))
+    monkeypatch.setattr(fitter.FoldFitter, "__call__", lambda self, task, *_: begun.append(task))
     tuner = make_tuner(classifier, objective=objective(name), fold_fitter=None)
     names = r"\['AUC', 'accuracy', 'loss', 'val_AUC', 'val_accuracy', 'val_loss'\]"
     with pytest.raises(InputError, match=rf"The objective must be one of .*{names}\. Received: '{name}'"):

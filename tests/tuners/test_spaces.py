@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from support.fakes import FakeFitter, record
 from tuner_app.errors import InputError, SearchError
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search.observers import SearchObserver, SearchPlan
+from tuner_app.training.declared import declared_by_fit
 from tuner_app.training.hyperparameters import RecordedHyperParameters
 from tuner_app.tuners.grid import Grid, grid
 
@@ -58,8 +60,7 @@ class TrainingFitter(FakeFitter):
         self.slow = slow
 
     def __call__(self, task: FoldTask) -> Any:
-        hp = keras_tuner.HyperParameters()
-        hp.values = dict(task.values)
+        hp = RecordedHyperParameters(task.space, task.values)
         size = hp.Choice("batch_size", [4, 8])
         if task.values.get("optimizer") == "sgd" and hp.Choice("momentum", [0.0, 0.5, 0.9]) > 0.8:
             hp.Boolean("warm")
@@ -68,7 +69,8 @@ class TrainingFitter(FakeFitter):
             self.tasks.append(task)
         if self.before is not None:
             self.before(task)
-        return record(task, history={"val_accuracy": [size / 10]}, final_epoch=1), hp
+        declared = declared_by_fit(hp, task.values, ())
+        return record(task, history={"val_accuracy": [size / 10]}, final_epoch=1, declared=declared)
 
 
 def optimizers(hp: Any) -> None:
@@ -449,10 +451,13 @@ class TestRunsOfBuild:
 
         class Late(FakeFitter):
             def __call__(self, task: Any) -> Any:
-                hyperparameters = RecordedHyperParameters(_declared(build), dict(task.values))
+                space = _declared(build)
+                hyperparameters = RecordedHyperParameters(space, dict(task.values))
+                asked = hyperparameters.get_config()["space"]
                 if (task.values["a"], task.values["b"]) == (7, 9):
                     hyperparameters.Choice("c", [1, 2])
-                return super().__call__(task), hyperparameters
+                declared = declared_by_fit(hyperparameters, task.values, asked)
+                return dataclasses.replace(super().__call__(task), declared=declared)
 
         tuner = make_tuner(build, cv=2, fold_fitter=Late())
         tuner.search(*data)

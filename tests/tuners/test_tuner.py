@@ -30,6 +30,7 @@ from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search import loop
 from tuner_app.search.observers import SearchObserver, SearchPlan
+from tuner_app.training.declared import declared_by_fit
 from tuner_app.tuners.base import GridSearchCV
 
 Make = Callable[..., GridSearchCV]
@@ -562,12 +563,13 @@ class TestSameNumbers:
     def test_a_late_hyperparameter_is_searched_and_its_default_keeps_its_seed(
         self, make_tuner: Make, data: Data
     ) -> None:
-        def fit(task: FoldTask) -> tuple[FoldResult, Any]:
+        def fit(task: FoldTask) -> FoldResult:
             hp = keras_tuner.HyperParameters()
-            hp.Choice("a", [1, 2, 3])
             hp.values = dict(task.values)
             hp.Choice("late", [10, 20])
-            return record(task, history={"val_accuracy": [sum(hp.values.values())]}, final_epoch=1), hp
+            declared = declared_by_fit(hp, task.values, ())
+            history = {"val_accuracy": [float(sum(hp.values.values()))]}
+            return record(task, history=history, final_epoch=1, declared=declared)
 
         tuner = make_tuner({"a": [1, 2, 3]}, fold_fitter=fit)
         tuner.search(*data)

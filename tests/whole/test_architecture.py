@@ -159,8 +159,6 @@ NOT_YET_SMALL = {
     "data.targets",
     "search.loop",
     "search.loop:Search",
-    "training.fitter",
-    "training.fitter:FoldFitter",
     "tuners.base",
     "tuners.base:GridSearchCV",
     "tuners.grid",

@@ -23,7 +23,9 @@ from tuner_app.storage import model_file
 from tuner_app.storage.files import digest
 from tuner_app.storage.manifest import Manifest, checked_model_file, load_manifest, write_manifest
 from tuner_app.storage.project import Project
-from tuner_app.training import fingerprint, fitter, probe
+from tuner_app.training import fingerprint, probe
+from tuner_app.training.build import build_seeded
+from tuner_app.training.keras_settings import undisturbed
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ def announce_obstacles(model: keras.Model) -> None:
     Args:
         model: A model as the refit's will be.
     """
-    with probe.undisturbed():
+    with undisturbed():
         unsaved = model_file.saving_obstacle(model)
         unloaded = None if unsaved is not None else model_file.loading_obstacle(model)
     if unsaved is not None:
@@ -123,7 +125,7 @@ def _recipe(
     rows = probe.first_rows(x)
     try:
         again, description = _built(path, manifest, build, space, rows)
-        with probe.undisturbed():
+        with undisturbed():
             same = _answers_alike(model, again, rows) and _is_compiled_alike(model, description)
     except Exception as error:
         logger.debug("The refit model cannot be made again from build: %r", error)
@@ -136,8 +138,8 @@ def _built(
 ) -> tuple[keras.Model, Mapping[str, Any]]:
     """A new model with the kept weights, the optimizer's state included, and its description."""
     space.values = dict(manifest.hyperparameters)
-    with probe.undisturbed():
-        model = fitter.build_seeded(build, space, manifest.seed)
+    with undisturbed():
+        model = build_seeded(build, space, manifest.seed)
         if not all(layer.built for layer in [model, *model._flatten_layers(include_self=False)]):
             model(rows, training=False)
         description = fingerprint.describe_model(model)

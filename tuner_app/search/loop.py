@@ -13,7 +13,6 @@ import json
 import logging
 import math
 import numbers
-import os
 import pathlib
 import re
 import sys
@@ -23,7 +22,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
-import keras_tuner
 import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 from sklearn.exceptions import FitFailedWarning
@@ -34,7 +32,7 @@ from tuner_app.data import prepare, targets
 from tuner_app.errors import ProjectError, RefitFailedWarning, SearchError, SearchInterrupted, TunerAppError
 from tuner_app.execution.base import Batch, Executor, FoldStopped, Outcome
 from tuner_app.execution.threads import ThreadExecutor
-from tuner_app.folds.rows import arrays_in, data_fingerprint, map_arrays
+from tuner_app.folds.rows import data_fingerprint
 from tuner_app.folds.splits import make_splits
 from tuner_app.process.signals import StopRequest
 from tuner_app.process.versions import package_versions
@@ -49,7 +47,10 @@ from tuner_app.search.schedule import Schedule
 from tuner_app.storage import description, fold_extras, journal, kept_folds
 from tuner_app.storage.files import sealed, set_aside, write_json
 from tuner_app.training import fingerprint
+from tuner_app.training.declared import declared_by_fit
 from tuner_app.training.fitter import FoldFitter
+from tuner_app.training.hyperparameters import RecordedHyperParameters
+from tuner_app.training.spec import FitSpec
 from tuner_app.tuners import fitted, trials
 from tuner_app.tuners.grid import grid_size, space_values, without_late_defaults
 from tuner_app.views.results_file import ResultsFile
@@ -71,7 +72,6 @@ _BATCH = 32
 # What a disk may take to confirm a small file.
 _DURABLE_SECONDS = 0.02
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-_HOOKS = ("on_epoch_begin", "on_epoch_end", "on_batch_begin", "on_batch_end")
 
 
 class _Done(NamedTuple):
@@ -319,12 +319,11 @@ class Search:
         may cost it, and it is done again.
         """
         began = time.perf_counter()
-        returned = self.fitter(task)
+        record = self.fitter(task) if self.tuner.fold_fitter is not None else self.fitter(task, self._is_stopped)
         seconds = time.perf_counter() - began
-        record, hyperparameters = returned if isinstance(returned, tuple) else (returned, None)
-        known = self.trials[task.trial_id].hyperparameters
-        declared = trials.declared_by_fit(hyperparameters, known, task.values, self.tuner.asked_space)
-        record = dataclasses.replace(record, declared=declared)
+        if record.declared is None:  # of a `fold_fitter`, which asks for nothing
+            declared = declared_by_fit(RecordedHyperParameters(task.space), task.values, self.tuner.asked_space)
+            record = dataclasses.replace(record, declared=declared)
         self.journal.write(record, durable=seconds >= _DURABLE_SECONDS)
         return _Done(task, record, seconds)
 
@@ -559,34 +558,29 @@ class Search:
 
     def _fitter(self) -> FoldFitter:
         tuner = self.tuner
-        cache = programs.ProgramCache()
-        x, y, weight = (_in_keras_precision(part) for part in (self.data.x, self.data.y, self.data.sample_weight))
-        for array in arrays_in([x, y, weight]):
-            cache.keep(array)
         return FoldFitter(
-            hypermodel=tuner.hypermodel,
-            build=tuner._build,
-            using=tuner._using,
-            own_copies=tuner._own_copies,
-            alone=tuner.n_jobs == 1,
-            space=lambda task: tuner.oracle.space_of(task.trial_id),
-            x=x,
-            y=y,
-            sample_weight=weight,
-            fit_options=self.fit_options,
-            rule=tuner.rule,
-            search_seed=tuner.oracle.seed,
-            cache=cache,
-            check=self._check,
-            callbacks=self._tuner_callbacks,
-            retries=tuner.oracle.max_retries_per_trial,
-            planned_fits=len(self.splits) * tuner.executions_per_trial,
-            compile_epochs=tuner.compile_epochs,
-            jit_compile=tuner.jit_compile,
-            return_train_score=tuner.return_train_score,
-            n_classes=self.data.n_classes,
-            own_folder=self._own_folder,
-            model_file=self._model_file,
+            FitSpec(
+                hypermodel=tuner.hypermodel,
+                builder=tuner.builder,
+                own_copies=tuner._own_copies,
+                alone=tuner.n_jobs == 1,
+                x=self.data.x,
+                y=self.data.y,
+                sample_weight=self.data.sample_weight,
+                fit_options=self.fit_options,
+                rule=tuner.rule,
+                search_seed=tuner.oracle.seed,
+                asked_space=tuner.asked_space,
+                hooks=tuner.fit_hooks(self.trials.get),
+                retries=tuner.oracle.max_retries_per_trial,
+                planned_fits=len(self.splits) * tuner.executions_per_trial,
+                compile_epochs=tuner.compile_epochs,
+                jit_compile=tuner.jit_compile,
+                return_train_score=tuner.return_train_score,
+                n_classes=self.data.n_classes,
+                project=tuner.project,
+                keep_fold_models=tuner.keep_fold_models,
+            )
         )
 
     def _finish(self) -> None:
@@ -651,6 +645,8 @@ class Search:
             rows=self.data.rows,
             seed=fit_seed(self.tuner.oracle.seed, counted, REFIT_FOLD),
             plan=refit_plan(self.tuner.rule, candidate.folds),
+            space=self.tuner.oracle.trials[candidate.trial_id].hyperparameters.space,
+            is_stopped=self._is_stopped,
         )
 
     def _interrupted(self) -> None:
@@ -671,21 +667,8 @@ class Search:
         if self.stop:
             raise FoldStopped
 
-    def _tuner_callbacks(self, task: FoldTask) -> list[Any]:
-        """Keras Tuner's hooks by epoch and batch, for subclasses of the tuner that override them."""
-        overridden = overridden_hooks(self.tuner)
-        trial = self.trials.get(task.trial_id)
-        return [_TunerHooks.of(self.tuner, trial, overridden)] if overridden and trial is not None else []
-
-    def _own_folder(self, task: FoldTask, folder: str) -> str:
-        part = "refit" if task.fold == REFIT_FOLD else f"fold_{task.fold}"
-        name = part if task.execution == 0 else f"{part}_execution_{task.execution}"
-        return os.path.join(folder, task.trial_id, name)
-
-    def _model_file(self, task: FoldTask) -> pathlib.Path | None:
-        if not self.tuner.keep_fold_models or task.fold == REFIT_FOLD:
-            return None
-        return self.tuner.project.fold_model_file(task.trial_id, task.fold, task.execution)
+    def _is_stopped(self) -> bool:
+        return bool(self.stop)
 
     def _tell(self, event: str, *arguments: Any, **options: Any) -> None:
         for observer in self.observers:
@@ -703,38 +686,11 @@ def _with_comparable_build(asked: Mapping[str, Any], then: Mapping[str, Any]) ->
     return {**asked, "build": known}
 
 
-def overridden_hooks(tuner: GridSearchCV) -> list[str]:
-    """The names of Keras Tuner's hooks by epoch and batch that a tuner's class overrides."""
-    return [name for name in _HOOKS if getattr(type(tuner), name) is not getattr(keras_tuner.Tuner, name)]
-
-
-class _TunerHooks(keras.callbacks.Callback):
-    """Calls a tuner's overridden hooks, and only those: a batch-level callback keeps epochs from running whole."""
-
-    @classmethod
-    def of(cls, tuner: GridSearchCV, trial: Trial, names: Sequence[str]) -> _TunerHooks:
-        callback = cls()
-        for name in names:
-            hook = getattr(tuner, name)
-
-            def call(number: int, logs: Any = None, hook: Any = hook) -> None:
-                hook(trial, callback.model, number, logs=logs)
-
-            setattr(callback, name, call)
-        return callback
-
-
 def _default_observers(verbosity: int) -> list[SearchObserver]:
     from tuner_app.views.tensorboard.observer import TensorBoardLogs
     from tuner_app.views.terminal.progress import Progress
 
     return [Progress(verbosity=verbosity), TensorBoardLogs()]
-
-
-def _in_keras_precision(structure: Any) -> Any:
-    """Floating-point data in Keras's precision, as Keras would turn it for each batch."""
-    wanted = keras.config.floatx()
-    return map_arrays(lambda a: a.astype(wanted, copy=False) if a.dtype.kind == "f" else a, structure)
 
 
 def _by_fold(result: FoldResult) -> tuple[int, int]:

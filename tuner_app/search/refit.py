@@ -9,9 +9,9 @@ import contextlib
 import dataclasses
 import datetime
 import threading
-import time
 import traceback
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ import numpy as np
 from tuner_app.compiled.model_fit import first_line
 from tuner_app.data import targets
 from tuner_app.errors import ProjectError, SearchError, TunerAppError
-from tuner_app.execution.base import Batch, FoldStopped, Outcome
+from tuner_app.execution.base import Batch, Outcome
 from tuner_app.execution.threads import ThreadExecutor
 from tuner_app.folds.rows import arrays_in
 from tuner_app.prediction import rebuilding
@@ -48,12 +48,24 @@ class Refit:
         rows: The number of rows.
         seed: The seed of the fit.
         plan: For how many epochs.
+        space: The hyperparameters that the candidate's model knows.
+        is_stopped: Whether the search is to stop.
     """
 
-    def __init__(self, fitter: FoldFitter, candidate: Candidate, *, rows: int, seed: int, plan: RefitPlan) -> None:
+    def __init__(
+        self,
+        fitter: FoldFitter,
+        candidate: Candidate,
+        *,
+        rows: int,
+        seed: int,
+        plan: RefitPlan,
+        space: Sequence[Any],
+        is_stopped: Callable[[], bool],
+    ) -> None:
         self.trial_id = candidate.trial_id
         self.seconds = 0.0
-        self._fitter, self._plan = fitter, plan
+        self._fitter, self._is_stopped = fitter, is_stopped
         self._cancelled = threading.Event()
         self._executor = ThreadExecutor(1)
         self._outcome: Outcome | None = None
@@ -65,6 +77,8 @@ class Refit:
             seed=seed,
             train_rows=np.arange(rows),
             validation_rows=None,
+            space=space,
+            plan=plan,
         )
         self._executor.submit(self._fit, [task])
         self._executor.close()
@@ -98,14 +112,11 @@ class Refit:
 
     def _fit(self, batch: Batch) -> keras.Model:
         [task] = batch
-        began = time.perf_counter()
-        model = self._fitter.refit(task, self._plan, check=self._check)
-        self.seconds = time.perf_counter() - began
-        return model
+        self.seconds = self._fitter(task, self._is_over).fit_seconds
+        return self._fitter.take_model(task.trial_id)
 
-    def _check(self) -> None:
-        if self._cancelled.is_set():
-            raise FoldStopped
+    def _is_over(self) -> bool:
+        return self._cancelled.is_set() or self._is_stopped()
 
 
 def refit_best(search: Search, candidate: Candidate) -> tuple[keras.Model, float]:

@@ -7,25 +7,24 @@ code raises is for the fits to tell.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import logging
 import re
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import keras
 import keras_tuner
 import numpy as np
 import tensorflow as tf
-from keras.src.backend.common import global_state
 
 from tuner_app.compiled import programs
 from tuner_app.data.prepare import SearchData
 from tuner_app.folds.rows import map_arrays, with_tuples
 from tuner_app.records import metric_values
-from tuner_app.training import fingerprint, fitter
+from tuner_app.training import fingerprint
+from tuner_app.training.build import build_seeded
+from tuner_app.training.keras_settings import undisturbed
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +103,7 @@ def probe_model(
     """
     with undisturbed():
         try:
-            model = fitter.build_seeded(build, hyperparameters, seed)
+            model = build_seeded(build, hyperparameters, seed)
             facts = facts_of(model, map_arrays(lambda array: array[:1], x))
             return Probe(model, facts, fingerprint.describe_model(model))
         except Exception as error:  # whatever the user's code raises: the fits meet it, and tell where
@@ -262,21 +261,3 @@ def _is_keras(value: Any) -> bool:
 
 def _snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-
-
-@contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
-    """A clean Keras state as in a fit's thread, and this thread's own state again afterwards.
-
-    Warnings are left for the fits to give.
-    """
-    state = vars(global_state.GLOBAL_STATE_TRACKER)
-    kept = dict(state)
-    fitter.KerasSettings.current().apply()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        state.clear()
-        state.update(kept)

@@ -14,7 +14,6 @@ import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextvars import ContextVar
 from typing import Any
 
 import keras
@@ -31,23 +30,24 @@ from tuner_app.process import devices
 from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.score import Objective, ScoreRule
 from tuner_app.records.tasks import FoldTask
-from tuner_app.search.loop import Search, overridden_hooks
+from tuner_app.search.loop import Search
 from tuner_app.search.observers import SearchObserver
 from tuner_app.storage.files import read_json, write_json
 from tuner_app.storage.manifest import load_manifest
 from tuner_app.storage.project import Project
-from tuner_app.training import copies, fit_checks, fitter, probe, recompile
+from tuner_app.training import copies, fit_checks, probe
+from tuner_app.training.build import ModelBuilder, build_seeded
+from tuner_app.training.hooks import FitHooks
 from tuner_app.training.hyperparameters import RecordedHyperParameters
-from tuner_app.tuners import fitted, trials
+from tuner_app.training.keras_settings import undisturbed
+from tuner_app.training.spec import has_own_fit
+from tuner_app.tuners import fitted, hooks, trials
 from tuner_app.tuners.oracle import GridOracle
 
 logger = logging.getLogger(__name__)
 
 # Keras Tuner's methods that run one trial, alone and as a whole.
 _NEVER_CALLED = ("run_trial", "_build_and_fit_model", "_run_and_update_trial", "_try_run_and_update_trial")
-
-# Which tuner's fit this thread is in, and the hypermodel of that fit.
-_fits_own: ContextVar[tuple[Any, Any]] = ContextVar("_fits_own", default=(None, None))
 
 
 class GridSearchCV(keras_tuner.GridSearch):
@@ -361,8 +361,7 @@ class GridSearchCV(keras_tuner.GridSearch):
     @property
     def hypermodel(self) -> Any:
         """The hypermodel; in a fit's thread (in a build, in a hook of a subclass) the copy that the fit works on."""
-        owner, copied = _fits_own.get()
-        return copied if owner is self else self._hypermodel
+        return hooks.hypermodel_of(self, self._hypermodel)
 
     @hypermodel.setter
     def hypermodel(self, hypermodel: Any) -> None:
@@ -394,12 +393,31 @@ class GridSearchCV(keras_tuner.GridSearch):
 
     def build_apart(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """Build a model as a fit does, on a copy of the hypermodel where the fits have copies of it."""
-        with self._using(copies.copy_hypermodel(self.hypermodel) if self._own_copies else self.hypermodel):
-            return self._build(hp)
+        with hooks.using(self, copies.copy_hypermodel(self.hypermodel) if self._own_copies else self.hypermodel):
+            return self.builder.checked(self._build_hypermodel(hp))
+
+    @property
+    def builder(self) -> ModelBuilder:
+        """What Keras Tuner was told about the models."""
+        return ModelBuilder(
+            optimizer=self.optimizer,
+            loss=self.loss,
+            metrics=self.metrics,
+            max_model_size=self.max_model_size,
+            distribution_strategy=self.distribution_strategy,
+        )
+
+    def fit_hooks(self, trial: Callable[[str], Trial | None]) -> FitHooks | None:
+        """What the fits must call of a subclass; None where it overrides nothing that a fit calls.
+
+        Args:
+            trial: Gives a trial by its id; None where it is not running.
+        """
+        return hooks.fit_hooks(self, GridSearchCV, trial)
 
     def _override_compile_args(self, model: keras.Model) -> None:
         """Keras Tuner's name for it; its own one does not work with Keras 3."""
-        recompile.recompile(model, optimizer=self.optimizer, loss=self.loss, metrics=self.metrics)
+        self.builder.override_compile_arguments(model)
 
     def _check_fit(
         self, looked_at: probe.Probe | None, data: prepare.SearchData, fit_options: Mapping[str, Any]
@@ -407,7 +425,7 @@ class GridSearchCV(keras_tuner.GridSearch):
         """Refuse what would fail in every fit; a fit that hands options on to `model.fit` tells by itself."""
         if self.fold_fitter is not None:
             return
-        if fitter.has_own_fit(self.hypermodel):
+        if has_own_fit(self.hypermodel):
             fit_checks.check_option_names(fit_options, self.hypermodel.fit, "HyperModel.fit")
         elif looked_at is not None:
             fit_checks.check_option_names(fit_options, type(looked_at.model).fit, "model.fit")
@@ -416,7 +434,7 @@ class GridSearchCV(keras_tuner.GridSearch):
 
     def _check_objective(self, looked_at: probe.Probe | None, data: prepare.SearchData, callbacks: Any) -> None:
         """Refuse an objective that no fit will have; where a user's own code makes the metrics, the first fit tells."""
-        if looked_at is None or fitter.has_own_fit(self.hypermodel) or overridden_hooks(self):
+        if looked_at is None or has_own_fit(self.hypermodel) or hooks.overridden_hooks(self):
             return
         names = probe.history_names(looked_at.model, data, callbacks)
         if names is not None:
@@ -442,9 +460,9 @@ class GridSearchCV(keras_tuner.GridSearch):
         hypermodel = copies.copy_hypermodel(self.hypermodel) if self._own_copies else self.hypermodel
 
         def ask(hyperparameters: RecordedHyperParameters) -> None:
-            with probe.undisturbed():
+            with undisturbed():
                 try:
-                    fitter.build_seeded(hypermodel.build, hyperparameters, self.oracle.seed)
+                    build_seeded(hypermodel.build, hyperparameters, self.oracle.seed)
                 except InputError:
                     raise
                 except Exception as error:  # The candidate's fits meet it again, and tell it with its place.
@@ -483,28 +501,6 @@ class GridSearchCV(keras_tuner.GridSearch):
                 continue
             if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
                 raise InputError(f"{name} must be a whole number from {least}. Received: {value!r}.")
-
-    @contextlib.contextmanager
-    def _using(self, hypermodel: Any) -> Iterator[None]:
-        """Let `self.hypermodel` be a fit's own one, in this thread only."""
-        token = _fits_own.set((self, hypermodel))
-        try:
-            yield
-        finally:
-            _fits_own.reset(token)
-
-    def _build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        """Keras Tuner's build, which would also clear Keras's state under the other threads."""
-        model = self._build_hypermodel(hp)
-        if not isinstance(model, keras.Model):
-            raise keras_tuner.errors.FatalTypeError(
-                "Expected the model-building function, or HyperModel.build() to return a valid Keras Model instance. "
-                f"Received: {model} of type {type(model)}."
-            )
-        size = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) if model.built else 0
-        if self.max_model_size and size > self.max_model_size:
-            raise keras_tuner.errors.FailedTrialError(f"Oversized model: {size} parameters. Skip model.")
-        return model
 
     def candidates(self) -> list[Candidate]:
         """The whole candidates in the order of the grid."""

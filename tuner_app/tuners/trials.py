@@ -11,7 +11,7 @@ import json
 import logging
 import math
 import pathlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras_tuner
@@ -26,6 +26,7 @@ from tuner_app.records.tables import mean_and_std
 from tuner_app.storage import journal
 from tuner_app.storage.files import read_json, set_aside
 from tuner_app.storage.project import Project
+from tuner_app.training.declared import unequal
 from tuner_app.tuners.oracle import GridOracle
 
 logger = logging.getLogger(__name__)
@@ -136,30 +137,6 @@ def drawn_seed(project: Project) -> int | None:
     return int(seed) if isinstance(seed, int) and any(made) else None
 
 
-def declared_by_fit(
-    hyperparameters: Any, known: Any, values: Mapping[str, Any], space: Sequence[Any]
-) -> dict[str, Any]:
-    """What a fit has declared beyond the space that was asked for, for its record.
-
-    Args:
-        hyperparameters: The fit's `HyperParameters`; None where it has none.
-        known: The candidate's `HyperParameters`, which may know more than was asked for.
-        values: The candidate's values when the fit began.
-        space: The search space as it was asked for.
-
-    Returns:
-        `space` as in `HyperParameters.get_config()`, and the `values` of what it has asked for beyond the candidate's;
-        empty where there is neither.
-    """
-    both = (known,) if hyperparameters is None else (known, hyperparameters)
-    found = {name: value for name, value in both[-1].values.items() if name not in values}
-    if not found and all(len(one.space) == len(space) for one in both):
-        return {}
-    entries = list(_unequal([entry for one in both for entry in one.get_config()["space"] if entry not in space]))
-    declared: dict[str, Any] = _plain({"space": entries, "values": found})
-    return declared
-
-
 def take_over(trial: Trial, folds: Sequence[FoldResult]) -> None:
     """Give a trial the hyperparameters that its fits have declared, in the order of the folds, whichever ended first.
 
@@ -194,7 +171,7 @@ def _declared_by_fits(
     """The entries and values that a candidate's fits declared; version 0.1.0 kept them in the trial's file only."""
     if any(fold.declared is not None for fold in candidate.folds):
         entries = [entry for fold in candidate.folds for entry in (fold.declared or {}).get("space", [])]
-        return list(_unequal(entries)), {}
+        return unequal(entries), {}
     try:
         content = json.loads((project.trial_folder(candidate.trial_id) / "trial.json").read_text(encoding="utf-8"))
         there, values = content["hyperparameters"]["space"], content["hyperparameters"]["values"]
@@ -223,12 +200,6 @@ def _agrees(path: pathlib.Path, state: Mapping[str, Any]) -> bool:
         return bool(same and known and close and theirs["values"] == ours["values"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
-
-
-def _unequal(entries: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for position, entry in enumerate(entries):
-        if entry not in entries[:position]:
-            yield entry
 
 
 def _plain(content: Any) -> Any:
