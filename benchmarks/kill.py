@@ -30,7 +30,7 @@ import numpy as np
 
 from tuner_app.errors import ProjectError
 from tuner_app.records.text import values_line
-from tuner_app.storage.journal import decode
+from tuner_app.storage.fold_record import decode
 from tuner_app.storage.project import Project
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -20,7 +20,8 @@ from tuner_app.compiled.model_fit import FitContext
 from tuner_app.compiled.programs import Program, ProgramCache
 from tuner_app.records.results import FoldResult
 from tuner_app.search.observers import SearchPlan
-from tuner_app.storage import journal
+from tuner_app.storage import fold_record
+from tuner_app.storage.files import digest
 from tuner_app.storage.journal import load_search
 from tuner_app.views.tensorboard.scores import end_of
 from tuner_app.views.terminal.lines import fold_line
@@ -110,11 +111,11 @@ def test_waiting_while_another_fit_compiles_is_compiling() -> None:
 
 def test_a_record_of_an_earlier_version_has_compiled_nothing() -> None:
     record = FoldResult(trial_id="0", fold=0, values={}, seed=0, compile_seconds=1.5)
-    assert journal.decode(journal.encode(record, "s")) == record
-    content = json.loads(journal.encode(record, "s"))["record"]
+    assert fold_record.decode(fold_record.encode(record, "s")) == record
+    content = json.loads(fold_record.encode(record, "s"))["record"]
     del content["compile_seconds"]
-    text = json.dumps({"search_id": "s", "checksum": journal.digest(content), "record": content})
-    assert journal.decode(text).compile_seconds == 0.0
+    text = json.dumps({"search_id": "s", "checksum": digest(content), "record": content})
+    assert fold_record.decode(text).compile_seconds == 0.0
 
 
 def test_the_whole_time_is_told_with_compiling_the_time_left_without(make_tuner: Any, data: Any) -> None:

@@ -20,7 +20,7 @@ from support.processes import numbers
 
 from tuner_app.commands import console, tune
 from tuner_app.errors import ProjectError, SearchError
-from tuner_app.storage import journal
+from tuner_app.storage import fold_record
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 
@@ -117,7 +117,7 @@ def test_the_record_keeps_the_traceback(
     make_tuner: Callable[..., Any], data: tuple[Any, Any], tmp_path: pathlib.Path
 ) -> None:
     tuner = search(make_tuner(fold_fitter=failing(3)), data)
-    record = journal.decode((tmp_path / "search" / "trial_0002" / "fold_0.json").read_text())
+    record = fold_record.decode((tmp_path / "search" / "trial_0002" / "fold_0.json").read_text())
     assert record.error is not None
     assert record.error.endswith("ArithmeticError: no 3\n")
     assert json.loads((tmp_path / "search" / "trial_0002" / "trial.json").read_text())["status"] == "FAILED"

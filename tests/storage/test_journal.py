@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from tuner_app.errors import ProjectError
 from tuner_app.records.results import FoldResult
 from tuner_app.records.score import ScoreRule
-from tuner_app.storage import journal
-from tuner_app.storage.files import write_json
-from tuner_app.storage.journal import DamagedRecordError, Journal
+from tuner_app.storage import fold_record, journal
+from tuner_app.storage.files import digest, write_json
+from tuner_app.storage.fold_record import DamagedRecordError
+from tuner_app.storage.journal import Journal
 from tuner_app.storage.project import Project
 
 number = st.floats(width=64)
@@ -40,7 +41,7 @@ RECORD = FoldResult(
     scored_stage=1,
     stage_rates=[[], [0.1, 0.01]],
 )
-TEXT = journal.encode(RECORD, "search")
+TEXT = fold_record.encode(RECORD, "search")
 
 
 def same(left: FoldResult, right: FoldResult) -> bool:
@@ -58,8 +59,8 @@ def project_fixture(tmp_path: Path) -> Project:
 
 class TestText:
     def test_a_record_comes_back_as_it_was(self) -> None:
-        assert same(journal.decode(TEXT, "search"), RECORD)
-        assert same(journal.decode(TEXT), RECORD)
+        assert same(fold_record.decode(TEXT, "search"), RECORD)
+        assert same(fold_record.decode(TEXT), RECORD)
 
     @given(
         history=st.dictionaries(st.text(), st.lists(number)),
@@ -69,7 +70,11 @@ class TestText:
     )
     def test_any_record_comes_back_as_it_was(self, **fields: Any) -> None:
         record = dataclasses.replace(RECORD, **fields)
-        assert same(journal.decode(journal.encode(record, "s"), "s"), record)
+        assert same(fold_record.decode(fold_record.encode(record, "s"), "s"), record)
+
+    def test_half_a_surrogate_pair_comes_back_as_it_was(self) -> None:
+        record = dataclasses.replace(RECORD, error="FileNotFoundError: 'bad\udcff'")
+        assert same(fold_record.decode(fold_record.encode(record, "s"), "s"), record)
 
     def test_it_is_plain_json(self) -> None:
         def refuse(name: str) -> None:
@@ -80,7 +85,7 @@ class TestText:
     @given(st.integers(0, len(TEXT) - 1))
     def test_any_truncation_is_noticed(self, length: int) -> None:
         try:
-            found = journal.decode(TEXT[:length], "search")
+            found = fold_record.decode(TEXT[:length], "search")
         except DamagedRecordError:
             return
         assert same(found, RECORD)
@@ -88,7 +93,7 @@ class TestText:
     @given(st.integers(0, len(TEXT) - 1), st.characters(codec="utf-8"))
     def test_any_changed_character_is_noticed_or_changes_nothing(self, position: int, character: str) -> None:
         try:
-            found = journal.decode(TEXT[:position] + character + TEXT[position + 1 :], "search")
+            found = fold_record.decode(TEXT[:position] + character + TEXT[position + 1 :], "search")
         except DamagedRecordError:
             return
         assert same(found, RECORD)
@@ -100,7 +105,7 @@ class TestText:
     )
     def test_any_other_json_is_refused(self, content: Any) -> None:
         with pytest.raises(DamagedRecordError):
-            journal.decode(json.dumps(content), "search")
+            fold_record.decode(json.dumps(content), "search")
 
     @pytest.mark.parametrize(
         ("text", "message"),
@@ -108,20 +113,20 @@ class TestText:
             ("", "no whole record"),
             ("[" * 100_000, "no whole record"),
             (json.dumps({"search_id": "search", "checksum": "0" * 32, "record": {}}), "does not fit its checksum"),
-            (journal.encode(RECORD, "other"), "belongs to another search"),
+            (fold_record.encode(RECORD, "other"), "belongs to another search"),
         ],
         ids=["empty", "deep", "checksum", "other"],
     )
     def test_the_reason_is_named(self, text: str, message: str) -> None:
         with pytest.raises(DamagedRecordError, match=message):
-            journal.decode(text, "search")
+            fold_record.decode(text, "search")
 
     def test_a_record_of_an_older_layout_is_named(self) -> None:
         record = json.loads(TEXT)["record"]
         del record["confusion"]
-        content = {"search_id": "search", "checksum": journal.digest(record), "record": record}
+        content = {"search_id": "search", "checksum": digest(record), "record": record}
         with pytest.raises(DamagedRecordError, match="its fields are"):
-            journal.decode(json.dumps(content), "search")
+            fold_record.decode(json.dumps(content), "search")
 
     @pytest.mark.parametrize(
         "change",
@@ -140,13 +145,18 @@ class TestText:
             {"fit_seconds": None},
             {"values": 3},
             {"confusion": [[1, 2]]},
+            {"confusion": [[1, 2], [3]]},
+            {"declared": {"space": [1], "values": {}}},
+            {"seed": 2**63},
+            {"started": "nan"},
+            {"error": 3},
         ],
     )
     def test_a_whole_record_of_wrong_types_is_refused(self, change: dict[str, Any]) -> None:
         record = json.loads(TEXT)["record"] | change
-        content = {"search_id": "search", "checksum": journal.digest(record), "record": record}
+        content = {"search_id": "search", "checksum": digest(record), "record": record}
         with pytest.raises(DamagedRecordError, match=f"its field {next(iter(change))} holds"):
-            journal.decode(json.dumps(content), "search")
+            fold_record.decode(json.dumps(content), "search")
 
 
 class TestFiles:
@@ -159,7 +169,7 @@ class TestFiles:
 
     @pytest.mark.parametrize(
         "content",
-        [b"", TEXT[:50].encode(), b"\xff\xfe\x00", journal.encode(RECORD, "other").encode()],
+        [b"", TEXT[:50].encode(), b"\xff\xfe\x00", fold_record.encode(RECORD, "other").encode()],
         ids=["empty", "cut", "binary", "foreign"],
     )
     def test_what_cannot_be_trusted_is_set_aside_and_reported(

@@ -20,7 +20,7 @@ from support.processes import ROOT, kill, numbers
 from tuner_app.errors import ProjectError
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search import loop
-from tuner_app.storage import files, journal, project
+from tuner_app.storage import files, fold_record, journal, project
 from tuner_app.storage.project import Project
 
 # Killed ---------------------------------------------------------------------------------------------------------------
@@ -239,7 +239,7 @@ def test_a_full_disk_is_one_line_and_the_journal_stays(
         with pytest.raises(ProjectError, match=rf"^Cannot write .*: {os.strerror(error)}\. .* to continue\.$"):
             make_tuner(n_jobs=1).search(*data)
     assert list((tmp_path / "search").rglob(".*.new")) == []
-    kept = [journal.decode(path.read_text()) for path in (tmp_path / "search").glob("trial_*/fold_*.json")]
+    kept = [fold_record.decode(path.read_text()) for path in (tmp_path / "search").glob("trial_*/fold_*.json")]
     assert 3 <= len(kept) <= 5
     fitter = FakeFitter()
     tuner = make_tuner(fold_fitter=fitter)
