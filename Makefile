@@ -25,11 +25,13 @@ report: $(VENV)/ready ## write the report of the newest search
 board: $(VENV)/ready ## TensorBoard on all searches
 	@$(BIN)/tensorboard --logdir logs $(ARGS)
 
-test: $(VENV)/ready-to-test check ## format, lint, types, and the quick tests: a few minutes
-	@$(BIN)/python -m pytest --numprocesses logical --dist loadscope $(ARGS)
+test: $(VENV)/ready-to-test check ## format, lint, types, and the quick tests: two minutes
+	@$(BIN)/python -m pytest --numprocesses logical --dist worksteal $(ARGS)
 
-test-slow: $(VENV)/ready-to-test ## the tests that take minutes
-	@$(BIN)/python -m pytest -m slow $(ARGS)
+# What times something, and browsers, run one after the other; the rest side by side.
+test-slow: $(VENV)/ready-to-test ## the tests that take longer: kills, browsers, notebooks, the wheel
+	@$(BIN)/python -m pytest -m "slow and not alone and not browser" --numprocesses logical --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -m "browser or (slow and alone)" $(ARGS)
 
 check: $(VENV)/ready-to-test ## format, lint and types alone
 	@$(BIN)/ruff format --quiet --check .

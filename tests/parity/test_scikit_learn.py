@@ -144,14 +144,6 @@ def test_failed_fits_are_scored_and_ranked_as_scikit_learn_does(
     assert ours.best_index_ == theirs.best_index_
 
 
-def test_failed_fits_are_warned_about_with_their_counts(make_tuner: Callable[..., Any]) -> None:
-    ours = make_tuner({"a": [1, 99, 2]}, cv=KFold(4), fold_fitter=fit)
-    with pytest.warns(
-        RuntimeWarning, match=r"4 fits failed out of a total of 12(.|\n)*4 fits failed with:\nArithmetic"
-    ):
-        ours.search(X, Y)
-
-
 def test_an_error_is_raised_where_that_is_wanted(make_tuner: Callable[..., Any]) -> None:
     with pytest.raises(ArithmeticError):
         theirs_for({"a": [99]}, error_score="raise")

@@ -17,6 +17,7 @@ import pytest
 from support.fakes import FakeFitter
 from support.processes import ROOT, kill, numbers
 
+from tuner_app.commands import console, tune
 from tuner_app.errors import ProjectError
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search import loop
@@ -26,9 +27,21 @@ from tuner_app.storage.project import Project
 # Killed ---------------------------------------------------------------------------------------------------------------
 
 
-def test_three_kills_lose_nothing_and_change_no_number(tmp_path: pathlib.Path) -> None:
-    tally = kill.attack(tmp_path, kills=3, kills_per_search=3, pause=1.0, predict=False, say=lambda line: None)
-    assert (tally.kills, tally.problems, tally.lost, tally.differing) == (3, [], 0, 0)
+# Keras 3.15 saves with an `__array__` of NumPy 1's form.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_a_kill_loses_nothing_and_changes_no_number(tmp_path: pathlib.Path) -> None:
+    """The killed search has a process of its own; to go on, and to run undisturbed, this one has TensorFlow loaded."""
+    running = kill.tune(tmp_path / "killed", kill.SPACE)
+    running.first_line.wait()
+    running.kill()
+    killed, undisturbed = (Project(tmp_path / name, kill.PROJECT) for name in ("killed", "undisturbed"))
+    assert not killed.model_file.exists()
+    assert running.reported
+    assert running.reported <= kill.journalled(killed)
+    for name in ("killed", "undisturbed"):
+        options = ["--directory", str(tmp_path / name), "--project-name", kill.PROJECT, "--quiet", *kill.SPACE]
+        assert console.run(tune.main, options) == 0
+    assert kill.differences(killed, undisturbed) == 0
 
 
 @pytest.mark.slow
@@ -101,7 +114,7 @@ _DAMAGES = {
 }
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"asked": 3}', "\x00\x01", '{"a": ' * 100_000])
+@pytest.mark.parametrize("content", ["{", "[]", '{"asked": 3}', '{"a": ' * 100_000])
 @pytest.mark.parametrize("name", list(_DAMAGES))
 def test_a_damaged_file_costs_at_most_its_own_fold(
     make_tuner: Callable[..., Any], data: tuple[Any, Any], tmp_path: pathlib.Path, name: str, content: str
@@ -179,41 +192,16 @@ def test_trials_of_another_project_are_left_out(
     assert (tmp_path / "search" / "trial_0003" / "fold_0.json.damaged").exists()
 
 
-@pytest.mark.parametrize(
-    ("changes", "data_changes", "difference"),
-    [
-        ({"seed": 1}, {}, r"seed: 0 then, 1 now"),
-        ({"cv": 4}, {}, r"folds number: 3 then, 4 now"),
-        ({"space": {"a": [1, 2]}}, {}, r"space a config values: \[1, 2, 3\] then, \[1, 2\] now"),
-        ({"objective": "val_loss"}, {}, r"objective: "),
-        ({"score_epoch": "best"}, {}, r"score_epoch: \"last\" then, \"best\" now"),
-        ({"executions_per_trial": 2}, {}, r"executions_per_trial: 1 then, 2 now"),
-        ({}, {"epochs": 3}, r"fit_options epochs: nothing then, 3 now"),
-        ({}, {"x": 1}, r"data fingerprint: "),
-    ],
-)
-def test_another_search_is_refused_and_leaves_all_as_it_is(
-    make_tuner: Callable[..., Any],
-    data: tuple[Any, Any],
-    tmp_path: pathlib.Path,
-    changes: dict[str, Any],
-    data_changes: dict[str, Any],
-    difference: str,
-) -> None:
-    make_tuner().search(*data)
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    options = dict(data_changes)
-    x = data[0] + options.pop("x", 0)
-    with pytest.raises(ProjectError, match=rf"{difference}.*Start over with overwrite=True"):
-        make_tuner(**changes).search(x, data[1], **options)
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
-
-
 # A full disk, a folder that cannot be written -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO])
-@pytest.mark.parametrize("function", ["open", "fsync", "replace"])
+@pytest.mark.parametrize(
+    ("function", "error"),
+    [
+        *(("open", errno.ENOSPC), ("fsync", errno.ENOSPC), ("replace", errno.ENOSPC)),
+        *(("open", errno.EDQUOT), ("open", errno.EROFS), ("open", errno.EACCES), ("fsync", errno.EIO)),
+    ],
+)
 def test_a_full_disk_is_one_line_and_the_journal_stays(
     make_tuner: Callable[..., Any],
     data: tuple[Any, Any],
@@ -340,18 +328,6 @@ def test_a_second_search_is_refused_until_the_first_is_killed(
         owner.send_signal(signal.SIGKILL)
         owner.wait()
     make_tuner().search(*data)
-
-
-def test_a_second_search_in_the_same_process_is_refused(make_tuner: Callable[..., Any], data: tuple[Any, Any]) -> None:
-    refusals = []
-
-    def second(task: Any) -> None:
-        with pytest.raises(ProjectError, match="Another search is running") as refusal:
-            make_tuner().search(*data)
-        refusals.append(refusal)
-
-    make_tuner({"a": [1]}, fold_fitter=FakeFitter(before=second)).search(*data)
-    assert len(refusals) == 3
 
 
 def _write_weights(path: pathlib.Path, values: Any) -> None:

@@ -16,6 +16,9 @@ from tuner_app.views.terminal.progress import Progress
 ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "examples" / "digits.ipynb"
 
+# One worker runs the notebook for all of them.
+pytestmark = pytest.mark.xdist_group("notebook")
+
 
 def read() -> Any:
     nbformat = pytest.importorskip("nbformat")
@@ -66,6 +69,7 @@ def test_it_is_stored_without_outputs() -> None:
     assert notebook.metadata.kernelspec.name == "python3"
 
 
+@pytest.mark.slow
 def test_it_searches_and_prints_the_summary(cells: dict[str, Any]) -> None:
     lines = printed(cells["search"]).splitlines()
     assert lines[0] == "Fitting 3 folds for each of 9 candidates, totalling 27 fits"
@@ -76,12 +80,14 @@ def test_it_searches_and_prints_the_summary(cells: dict[str, Any]) -> None:
     assert sum(" with: {" in line for line in lines[29:]) == 9
 
 
+@pytest.mark.slow
 def test_nothing_complains_and_no_cursor_moves(cells: dict[str, Any]) -> None:
     for name, cell in cells.items():
         assert printed(cell, "stderr") == "", name
         assert "\x1b" not in printed(cell), name
 
 
+@pytest.mark.slow
 def test_it_shows_what_a_grid_search_forgets(cells: dict[str, Any]) -> None:
     kinds = {key for output in cells["curves"].outputs for key in output.get("data", {})}
     assert "image/png" in kinds
@@ -91,6 +97,7 @@ def test_it_shows_what_a_grid_search_forgets(cells: dict[str, Any]) -> None:
     assert sum(counts) == 1437
 
 
+@pytest.mark.slow
 def test_it_ends_with_an_honest_test_and_a_submission(cells: dict[str, Any], folder: Path) -> None:
     said = re.search(r"promised (0\.\d+); the test part says (0\.\d+)", printed(cells["test"]))
     assert said
@@ -102,6 +109,7 @@ def test_it_ends_with_an_honest_test_and_a_submission(cells: dict[str, Any], fol
     assert {row["Label"] for row in rows} == set("0123456789")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("cells")
 def test_it_leaves_nothing_where_it_was_started(folder: Path) -> None:
     assert list((folder / "elsewhere").iterdir()) == []

@@ -14,6 +14,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+# One worker builds the wheel for all of them.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("wheel")]
+
 SMALL = ("--nodes", "4", "--learning-rates", "0.01", "--folds", "2", "--epochs", "1")
 
 
@@ -56,7 +59,6 @@ def python_fixture(wheel: Path) -> Path:
     return python
 
 
-@pytest.mark.slow
 def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
     package = ROOT / "tuner_app"
     files = {path.relative_to(ROOT).as_posix() for path in package.rglob("*") if path.is_file()}
@@ -66,7 +68,6 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
     assert "tuner_app/py.typed" in packed
 
 
-@pytest.mark.slow
 def test_the_commands_run_from_the_wheel(python: Path, tmp_path: Path) -> None:
     home = run(python, "-c", "import tuner_app; print(tuner_app.__file__)", folder=tmp_path)
     assert Path(home.strip()).is_relative_to(python.parents[1])
