@@ -211,11 +211,11 @@ def test_any_number_of_jobs_and_any_run_give_the_same_numbers(
     make_tuner: Callable[..., Any], data: tuple[Any, Any]
 ) -> None:
     found = []
-    for number, n_jobs in enumerate([1, 3, 1]):
+    for number, n_jobs in enumerate([1, 3]):
         tuner = make_tuner(build, **{**_REAL, "n_jobs": n_jobs, "refit": True}, project_name=f"run_{number}")
         tuner.search(*data, **_FIT)
         found.append((numbers(tuner), [weight.tobytes() for weight in tuner.best_model_.get_weights()]))
-    assert found[0] == found[1] == found[2]
+    assert found[0] == found[1]
     other = make_tuner(build, **_REAL, project_name="other", seed=1)
     other.search(*data, **_FIT)
     assert numbers(other) != found[0][0]

@@ -137,7 +137,7 @@ class TestGrowingSpaces:
         column = tuner.cv_results_["param_units_2"]
         assert column.mask.tolist() == [values["num_layers"] < 3 for values in tuner.cv_results_["params"]]
 
-    @pytest.mark.parametrize("fits", [1, 7, 20, 60])
+    @pytest.mark.parametrize("fits", [1, 20])
     @pytest.mark.parametrize("n_jobs", [1, 2])
     def test_a_resumed_search_ends_like_an_undisturbed_one(
         self, make_tuner: Make, data: Data, fits: int, n_jobs: int
@@ -248,7 +248,7 @@ class TestHyperparametersOfFits:
         assert rows(tuner) == rows(first)
         assert list(tuner.cv_results_) == list(first.cv_results_)
 
-    @pytest.mark.parametrize("fits", [1, 5, 8, 9, 21, 39])
+    @pytest.mark.parametrize("fits", [1, 8, 21])
     @pytest.mark.parametrize("n_jobs", [1, 2])
     def test_a_resumed_search_ends_like_an_undisturbed_one(
         self, make_tuner: Make, data: Data, fits: int, n_jobs: int
@@ -349,7 +349,7 @@ class TestReadBack:
             layers(hp)
             hp.Choice("optimizer", ["adam", "sgd"])
 
-        options = {"cv": 2, "fold_fitter": TrainingFitter(), "n_jobs": n_jobs, "max_trials": 200}
+        options = {"cv": 2, "fold_fitter": TrainingFitter(), "n_jobs": n_jobs, "max_trials": 60}
         for space in (optimizers, growing):
             tuner = make_tuner(space, project_name=space.__name__, **options)
             tuner.search(*data)
@@ -429,15 +429,15 @@ class TestRunsOfBuild:
         assert len(found) == (28 + 2 * 30) * 30
         assert runs < 120
 
-    @pytest.mark.parametrize("rare", [1, 29], ids=["the second value", "the last value"])
+    @pytest.mark.parametrize("rare", [1, 9], ids=["the second value", "the last value"])
     def test_what_one_value_of_a_large_space_changes_is_found(self, rare: int) -> None:
         def program(hp: Any) -> None:
-            if hp.Choice("a", list(range(30))) != rare:
-                hp.Choice("b", list(range(30)))
-            hp.Choice("c", list(range(30)))
+            if hp.Choice("a", list(range(10))) != rare:
+                hp.Choice("b", list(range(10)))
+            hp.Choice("c", list(range(10)))
 
         found, runs = self.candidates(program)
-        assert len(found) == len({repr(values) for values in found}) == 29 * 30 * 30 + 30
+        assert len(found) == len({repr(values) for values in found}) == 9 * 10 * 10 + 10
         assert all(("b" in values) == (values["a"] != rare) for values in found)
         assert runs > len(found)
 

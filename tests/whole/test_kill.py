@@ -279,6 +279,7 @@ runpy.run_module("tuner_app.tune", run_name="__main__")
 """
 
 
+@pytest.mark.slow
 def test_a_command_that_runs_out_of_disk_says_so_in_one_line(tmp_path: pathlib.Path) -> None:
     options = ["--directory", str(tmp_path), "--quiet", "--nodes", "4", "--learning-rates", "0.01", "--epochs", "1"]
     done = subprocess.run(
