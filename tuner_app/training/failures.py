@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import errno
 import pathlib
+import sys
 import traceback
+import types
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +25,11 @@ from tuner_app.training import fit_checks
 OF_THE_SEARCH = (DataError, InputError, ProjectError, kt_errors.FatalError)
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+# The packages whose code may stand in a traceback above the user's first line.
+_BETWEEN_SEARCH_AND_USER = frozenset(
+    {"tuner_app", "keras", "keras_tuner", "tensorflow", "numpy", "optree", "h5py", *sys.stdlib_module_names}
+)
 
 
 def raise_if_of_the_search(error: Exception, fit_options: Mapping[str, Any]) -> None:
@@ -47,6 +54,27 @@ def is_final(error: Exception) -> bool:
     return isinstance(error, kt_errors.FailedTrialError)
 
 
-def own_traceback() -> str:
-    """The traceback of the current exception from the user's code on, the same for every thread."""
-    return traceback.format_exc()
+def own_traceback(error: BaseException) -> str:
+    """The traceback of an error from the user's code on, so that the same error of many fits reads the same.
+
+    Args:
+        error: The error. What it was raised from is told as well, each from the user's code on; whole where no code of
+            the user's took part.
+    """
+    report = traceback.TracebackException.from_exception(error)
+    _cut_outer_frames(report, error)
+    return "".join(report.format())
+
+
+def _cut_outer_frames(report: traceback.TracebackException, error: BaseException) -> None:
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    outer = next((number for number, frame in enumerate(frames) if _is_the_users(frame)), 0)
+    report.stack = traceback.StackSummary.from_list(report.stack[outer:])
+    for earlier, its_report in ((error.__cause__, report.__cause__), (error.__context__, report.__context__)):
+        if earlier is not None and its_report is not None:
+            _cut_outer_frames(its_report, earlier)
+
+
+def _is_the_users(frame: types.FrameType) -> bool:
+    # By module, not by file: TensorFlow's autograph runs a user's function from a file of its own making.
+    return str(frame.f_globals.get("__name__")).split(".")[0] not in _BETWEEN_SEARCH_AND_USER

@@ -121,7 +121,7 @@ class FoldFitter:
             failures.raise_if_of_the_search(error, self.spec.fit_options)
             is_final = failures.is_final(error)
             seconds = time.perf_counter() - began
-            fields["error"] = failures.own_traceback()
+            fields["error"] = failures.own_traceback(error)
         fields["declared"] = declared_by_fit(run.hyperparameters, task.values, self.spec.asked_space)
         context = run.context
         record = _record(
