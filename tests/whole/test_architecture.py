@@ -161,7 +161,6 @@ NOT_YET_SMALL = {
     "compiled.model_fit",
     "compiled.model_fit:_CompiledFit",
     "compiled.programs",
-    "data.datasets",
     "data.targets",
     "search.loop",
     "search.loop:Search",

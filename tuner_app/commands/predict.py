@@ -151,7 +151,7 @@ def _read_rows(arguments: argparse.Namespace, project: Project, manifest: Manife
 
 
 def _from_file(arguments: argparse.Namespace, manifest: Manifest) -> _Rows:
-    from tuner_app.data.datasets import read_features
+    from tuner_app.data.tables import read_features
 
     target = manifest.target
     ignore = {name for name in (arguments.id_column, target) if name is not None}
@@ -162,7 +162,8 @@ def _from_file(arguments: argparse.Namespace, manifest: Manifest) -> _Rows:
 
 
 def _test_part(project: Project, manifest: Manifest) -> _Rows:
-    from tuner_app.data.datasets import BUILT_IN, load_dataset
+    from tuner_app.data.datasets import load_dataset
+    from tuner_app.data.files import BUILT_IN
 
     dataset = load_dataset(manifest.source) if manifest.source in BUILT_IN else None
     if dataset is None or dataset.x_test is None or dataset.y_test is None:

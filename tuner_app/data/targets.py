@@ -21,7 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from tuner_app.data.datasets import label_array
+from tuner_app.data.labels import label_array
 from tuner_app.errors import DataError, InputError
 from tuner_app.folds.checks import as_arrays
 from tuner_app.folds.rows import arrays_in, map_arrays

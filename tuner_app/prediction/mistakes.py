@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuner_app.analysis.confusion import ConfusedPicture
-from tuner_app.data.datasets import label_array
+from tuner_app.data.labels import label_array
 from tuner_app.errors import InputError, ProjectError
 from tuner_app.storage.files import read_json, sealed, write_whole
 from tuner_app.storage.project import Project

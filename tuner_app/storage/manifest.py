@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tuner_app.data import targets
-from tuner_app.data.datasets import label_array
+from tuner_app.data.labels import label_array
 from tuner_app.errors import ProjectError, Remedy
 from tuner_app.storage import model_file
 from tuner_app.storage.files import read_json, sealed, write_json

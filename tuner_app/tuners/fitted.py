@@ -10,7 +10,7 @@ import numbers
 from typing import TYPE_CHECKING, Any
 
 from tuner_app.data import targets
-from tuner_app.data.datasets import label_array
+from tuner_app.data.labels import label_array
 from tuner_app.errors import InputError, ProjectError, SearchError
 from tuner_app.records import tables
 from tuner_app.storage import fold_extras
