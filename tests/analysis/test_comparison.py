@@ -7,12 +7,7 @@ import pathlib
 
 import numpy as np
 import pytest
-from support.written_searches import (
-    LOSS,
-    by_nodes,
-    nodes,
-    record_of,
-)
+from support.written_searches import LOSS, by_nodes, nodes, record_of
 
 from tuner_app.analysis.comparison import significance_of
 from tuner_app.analysis.ranking import ranking_of

@@ -7,13 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.written_searches import (
-    TUTORIAL,
-    grid_of,
-    nodes,
-    record_of,
-    tutorial_score,
-)
+from support.written_searches import TUTORIAL, grid_of, nodes, record_of, tutorial_score
 
 from tuner_app.analysis.confusion import ConfusedPicture, Confusion, confusion_of
 from tuner_app.analysis.ranking import ranking_of

@@ -5,10 +5,7 @@ from __future__ import annotations
 import pathlib
 
 import pytest
-from support.written_searches import (
-    nodes,
-    record_of,
-)
+from support.written_searches import nodes, record_of
 
 from tuner_app.analysis.costs import time_spent
 from tuner_app.analysis.ranking import ranking_of

@@ -8,15 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.written_searches import (
-    LOSS,
-    TUTORIAL,
-    by_nodes,
-    grid_of,
-    nodes,
-    record_of,
-    tutorial_score,
-)
+from support.written_searches import LOSS, TUTORIAL, by_nodes, grid_of, nodes, record_of, tutorial_score
 
 from tuner_app.analysis.advice import Standing
 from tuner_app.analysis.edges import edge_warnings, next_grid

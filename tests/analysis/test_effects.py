@@ -9,14 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.pages import page_of
-from support.written_searches import (
-    TUTORIAL,
-    grid_of,
-    nodes,
-    record_of,
-    tutorial_score,
-    write_search,
-)
+from support.written_searches import TUTORIAL, grid_of, nodes, record_of, tutorial_score, write_search
 
 from tuner_app.analysis.advice import imbalance_words
 from tuner_app.analysis.effects import Effect, effects_of, heat_map, parallel_coordinates

@@ -6,11 +6,7 @@ import pathlib
 from typing import Any
 
 import pytest
-from support.written_searches import (
-    grid_of,
-    nodes,
-    record_of,
-)
+from support.written_searches import grid_of, nodes, record_of
 
 from tuner_app.analysis.edges import edge_warnings
 from tuner_app.analysis.effects import effects_of

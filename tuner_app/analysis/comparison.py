@@ -76,6 +76,6 @@ def standard_error(scores: Sequence[float]) -> float:
 
 def _compare(best: RankedCandidate, other: RankedCandidate, measure: Measure) -> Contender:
     # Paired: the folds' own ups and downs, which both share, cancel out.
-    ahead = [measure.natural(b - o) for b, o in zip(best.fold_scores, other.fold_scores, strict=True)]
-    behind = max(0.0, measure.natural(best.mean - other.mean))
+    ahead = [measure.signed(b - o) for b, o in zip(best.fold_scores, other.fold_scores, strict=True)]
+    behind = max(0.0, measure.signed(best.mean - other.mean))
     return Contender(other, behind, standard_error(ahead), sum(difference < 0 for difference in ahead))

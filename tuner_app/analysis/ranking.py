@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from tuner_app.analysis.space import search_space
-from tuner_app.records.score import ScoreRule
+from tuner_app.records.score import Objective, ScoreRule
 from tuner_app.records.tables import cv_results
 from tuner_app.storage.journal import SearchRecord
 
@@ -26,12 +26,21 @@ class Measure:
     """What a score is called and which way is up.
 
     Attributes:
-        name: The objective without `val_`; several are written as their sum, such as `accuracy - loss`.
-        lower_is_better: Whether the natural number is the negated score.
+        objective: The objective with its name for a reader: without `val_`; several are written as their sum, such as
+            `accuracy - loss`, of which higher is better.
     """
 
-    name: str
-    lower_is_better: bool
+    objective: Objective
+
+    @property
+    def name(self) -> str:
+        """The objective's name."""
+        return self.objective.name
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether the objective's own number is the negated score."""
+        return self.objective.direction == "min"
 
     @property
     def label(self) -> str:
@@ -39,8 +48,12 @@ class Measure:
         return f"{self.name} ({'lower' if self.lower_is_better else 'higher'} is better)"
 
     def natural(self, score: float) -> float:
-        """A score of `cv_results_` in the objective's own units, and back."""
-        return -float(score) if self.lower_is_better else float(score)
+        """A score of `cv_results_`, or a difference of scores, in the objective's own units."""
+        return self.objective.natural(score)
+
+    def signed(self, value: float) -> float:
+        """A number in the objective's own units so that higher is better."""
+        return self.objective.signed(value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,10 +122,10 @@ def measure_of(rule: ScoreRule) -> Measure:
     'accuracy - loss'
     """
     if len(rule.objectives) == 1:
-        return Measure(rule.names[0], rule.objectives[0][1] == "min")
-    signs = ["-" if direction == "min" else "+" for _, direction in rule.objectives]
+        return Measure(rule.objectives[0]._replace(name=rule.names[0]))
+    signs = ["-" if objective.direction == "min" else "+" for objective in rule.objectives]
     terms = " ".join(f"{sign} {name}" for sign, name in zip(signs, rule.names, strict=True))
-    return Measure(terms.removeprefix("+ "), lower_is_better=False)
+    return Measure(Objective(terms.removeprefix("+ "), "max"))
 
 
 def ranking_of(record: SearchRecord) -> Ranking:
@@ -147,6 +160,5 @@ def _parts(table: Mapping[str, Any], rule: ScoreRule, row: int) -> dict[str, flo
     """The mean of each objective by name; empty where there is one."""
     if len(rule.objectives) == 1:
         return {}
-    pairs = zip(rule.names, rule.objectives, strict=True)
-    # `cv_results_` holds an objective to be lowered negated, here each is in its own units.
-    return {n: float(table[f"mean_test_{n}"][row]) * (-1 if direction == "min" else 1) for n, (_, direction) in pairs}
+    objectives = zip(rule.names, rule.objectives, strict=True)
+    return {name: objective.natural(table[f"mean_test_{name}"][row]) for name, objective in objectives}

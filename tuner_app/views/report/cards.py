@@ -141,8 +141,8 @@ def _effects(findings: Findings) -> Card:
 
 def _best_value(findings: Findings, effect: Effect) -> Any:
     """The value with the best mean, which need not be that of the best candidate."""
-    sign = -1 if findings.ranking.measure.lower_is_better else 1
-    means = [(sign * spread.mean, place) for place, spread in enumerate(effect.spreads) if spread.n_candidates]
+    signed = findings.ranking.measure.signed
+    means = [(signed(spread.mean), place) for place, spread in enumerate(effect.spreads) if spread.n_candidates]
     return effect.values[max(means)[1]]
 
 
