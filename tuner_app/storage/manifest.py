@@ -9,16 +9,19 @@ from __future__ import annotations
 import dataclasses
 import math
 import pathlib
+import sys
+import typing
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
+import msgspec
 import numpy as np
 
 from tuner_app.data import targets
 from tuner_app.data.labels import label_array
 from tuner_app.errors import ProjectError, Remedy
 from tuner_app.storage import model_file
-from tuner_app.storage.files import read_json, sealed, write_json
+from tuner_app.storage.files import read_json, sealed, write_json, wrong_field
 from tuner_app.storage.project import Project
 
 
@@ -192,58 +195,45 @@ def has_an_output_for_each_class(model: Any, manifest: Manifest) -> bool:
 def _read_manifest(project: Project) -> tuple[Manifest, str]:
     """The manifest, and the checksum of the model that it was written for."""
     content = read_json(project.manifest_file)
-    for name, (kind, is_valid) in _FIELDS.items():
-        if name not in content:
-            if name in _ADDED_FIELDS:
-                continue
-            raise ProjectError(
-                f"{project.manifest_file} must have the field {name!r}, but lacks it. {Remedy.WRITE_ANEW}."
-            )
-        if not is_valid(content[name]):
-            value = repr(content[name])
-            shown = value if len(value) <= 60 else f"{value[:57]}..."
-            raise ProjectError(
-                f"{project.manifest_file}: {name!r} must be {kind}, but is {shown}. {Remedy.WRITE_ANEW}."
-            )
-    names, width = (
-        content["feature_names"],
-        math.prod([0] if content["input_shape"] is None else content["input_shape"]),
-    )
+    problem = _problem_of(content)
+    if problem is not None:
+        raise ProjectError(f"{project.manifest_file}{problem}. {Remedy.WRITE_ANEW}.")
+    names, shape = content["feature_names"], content["input_shape"]
+    width = 0 if shape is None else math.prod(shape)
     if names is not None and len(names) != width:
         raise ProjectError(
             f"{project.manifest_file} must name each of the {width} features, but it names {len(names)}. "
             f"{Remedy.WRITE_ANEW}."
         )
-    fields = {name: content[name] for name in _FIELDS if name in content and name != "model_sha256"}
+    # The file's own objects, not those that msgspec has made of them: it drops what a type does not name.
+    fields = {field.name: content[field.name] for field in dataclasses.fields(Manifest) if field.name in content}
     return Manifest(**fields), content["model_sha256"]
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _problem_of(content: dict[str, Any]) -> str | None:
+    """What is wrong with the content of a manifest's file, to be put after its name; None where nothing is."""
+    try:
+        msgspec.convert(content, _File)
+    except msgspec.ValidationError as error:
+        name = wrong_field(error)
+        if name is None:
+            [missing] = [name for name in _File.__struct_fields__ if f"`{name}`" in str(error)]
+            return f" must have the field {missing!r}, but lacks it"
+        return _not_as_it_must_be(name, content[name])
+    for name, is_valid in _CHECKED_BY_HAND.items():
+        if content.get(name) is not None and not is_valid(content[name]):
+            return _not_as_it_must_be(name, content[name])
+    return None
 
 
-def _is_count(value: Any) -> bool:
-    return _is_whole(value) and value >= 1
-
-
-def _is_number(value: Any) -> bool:
-    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_list_of(is_item: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and bool(value) and all(map(is_item, value))
-
-
-def _or_null(is_valid: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: value is None or is_valid(value)
+def _not_as_it_must_be(name: str, value: Any) -> str:
+    kind = typing.get_type_hints(_File, include_extras=True)[name].__metadata__[-1].description
+    shown = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
+    return f": {name!r} must be {kind}, but is {shown}"
 
 
 def _is_names(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(map(_is_text, value))
+    return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
 
 
 def _is_columns(value: Any) -> bool:
@@ -260,54 +250,69 @@ def _is_decoding(value: Any) -> bool:
     return True
 
 
-def _is_data(value: Any) -> bool:
-    return isinstance(value, dict) and all(_or_null(_is_text)(value.get(name)) for name in ("source", "target"))
+class _Source(msgspec.Struct):
+    source: str | None = None
+    target: str | None = None
 
 
-def _is_object(value: Any) -> bool:
-    return isinstance(value, dict)
+class _Recipe(msgspec.Struct):
+    build: str
+    x: dict[str, Any]
 
 
-def _is_row_shape(value: Any) -> bool:
-    """The shape of one row; an empty one where a row is a mere number."""
-    return isinstance(value, list) and all(map(_is_count, value))
+def _as(kind: str) -> msgspec.Meta:
+    """The words for a field that must be something else."""
+    return msgspec.Meta(description=kind)
 
 
-def _is_recipe(value: Any) -> bool:
-    return isinstance(value, dict) and _is_text(value.get("build")) and _is_object(value.get("x"))
+_Positive = Annotated[int, msgspec.Meta(ge=1)]
+_Finite = Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
+_Object = Annotated[dict[str, Any], _as("an object")]
+_Text = Annotated[str, _as("text")]
+_Whole = Annotated[int, _as("a whole number")]
+_Number = Annotated[_Finite, _as("a number")]
 
 
-_MODEL_FILES = ("best_model.keras", "best_model.weights.h5")
+class _File(msgspec.Struct, kw_only=True):
+    """The fields of the file with their types; manifests of the first version lack those that have a default."""
+
+    hyperparameters: _Object
+    score: _Number
+    score_std: _Number
+    objective: _Text
+    n_splits: Annotated[_Positive, _as("a positive whole number")]
+    epochs: _Whole
+    seed: _Whole
+    classes: Annotated[
+        list[int | float | str | bool] | None, _as("null or a list of different integers or of different texts")
+    ]
+    feature_names: Annotated[Annotated[list[str], msgspec.Meta(min_length=1)] | None, _as("null or a list of texts")]
+    # An empty shape is that of a row that is a mere number.
+    input_shape: Annotated[list[_Positive] | None, _as("null or a list of positive whole numbers")]
+    image_shape: Annotated[
+        Annotated[list[_Positive], msgspec.Meta(min_length=1)] | None, _as("null or a list of positive whole numbers")
+    ]
+    data: Annotated[_Source, _as("an object whose source and target are text or null")]
+    versions: _Object
+    test_score: Annotated[_Finite | None, _as("null or a number")]
+    created: _Text
+    search_id: _Text
+    refit_seconds: _Number
+    model_sha256: _Text
+    columns: Annotated[Any, _as("null, or lists of texts in a list or object")] = None
+    decoding: Annotated[dict[str, Any] | None, _as("null or an object that says what the outputs are")] = None
+    model_file: Annotated[
+        Literal["best_model.keras", "best_model.weights.h5"], _as("best_model.keras or best_model.weights.h5")
+    ] = "best_model.keras"
+    rebuild: Annotated[_Recipe | None, _as("null or an object with the text build and the object x")] = None
 
 
-_FIELDS: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
-    "hyperparameters": ("an object", _is_object),
-    "score": ("a number", _is_number),
-    "score_std": ("a number", _is_number),
-    "objective": ("text", _is_text),
-    "n_splits": ("a positive whole number", _is_count),
-    "epochs": ("a whole number", _is_whole),
-    "seed": ("a whole number", _is_whole),
-    "classes": ("null or a list of different integers or of different texts", _or_null(targets.is_list_of_labels)),
-    "feature_names": ("null or a list of texts", _or_null(_is_list_of(_is_text))),
-    "input_shape": ("null or a list of positive whole numbers", _or_null(_is_row_shape)),
-    "image_shape": ("null or a list of positive whole numbers", _or_null(_is_list_of(_is_count))),
-    "data": ("an object whose source and target are text or null", _is_data),
-    "versions": ("an object", _is_object),
-    "test_score": ("null or a number", _or_null(_is_number)),
-    "created": ("text", _is_text),
-    "search_id": ("text", _is_text),
-    "refit_seconds": ("a number", _is_number),
-    "model_sha256": ("text", _is_text),
-    "columns": ("null, or lists of texts in a list or object", _is_columns),
-    "decoding": ("null or an object that says what the outputs are", _or_null(_is_decoding)),
-    "model_file": ("best_model.keras or best_model.weights.h5", lambda value: value in _MODEL_FILES),
-    "rebuild": ("null or an object with the text build and the object x", _or_null(_is_recipe)),
+# What a type cannot say: labels of one type and each of them once, names in structures of any depth, what a target is.
+_CHECKED_BY_HAND: Mapping[str, Callable[[Any], bool]] = {
+    "classes": targets.is_list_of_labels,
+    "columns": _is_columns,
+    "decoding": _is_decoding,
 }
-
-
-# Fields that manifests of the first version do not have; such a manifest has their defaults.
-_ADDED_FIELDS: frozenset[str] = frozenset({"decoding", "columns", "model_file", "rebuild"})
 
 
 def _plain(value: Any) -> Any:
