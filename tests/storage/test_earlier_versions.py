@@ -9,15 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras_tuner
 import numpy as np
 import pandas as pd
 import pytest
-from support.fakes import FakeFitter
+from support.fakes import FakeFitter, late
 
 from tuner_app.commands import predict, report, tune
 from tuner_app.process import devices
-from tuner_app.records.tasks import FoldTask
 
 PROJECTS = Path(__file__).parents[1] / "support" / "first_version"
 
@@ -127,17 +125,12 @@ def test_hyperparameters_that_its_fits_declared_are_kept(
 ) -> None:
     fake = FakeFitter()
 
-    def fit(task: FoldTask) -> Any:
-        hp = keras_tuner.HyperParameters()
-        hp.Choice("a", [1, 2, 3])
-        hp.values = dict(task.values)
-        hp.Choice("late", [10, 20])
-        return fake(task), hp
-
-    tuner = make_tuner({"a": [1, 2, 3]}, fold_fitter=fit, directory=directory, project_name="late", seed=7, n_jobs=1)
+    tuner = make_tuner(
+        {"a": [1, 2, 3]}, fold_fitter=late(fake), directory=directory, project_name="late", seed=7, n_jobs=1
+    )
     tuner.search(*data)
     assert fake.tasks == []
-    assert tuner.cv_results_["params"] == [{"a": a, "late": late} for a in (1, 2, 3) for late in (10, 20)]
+    assert tuner.cv_results_["params"] == [{"a": a, "late": late_value} for a in (1, 2, 3) for late_value in (10, 20)]
     assert same_as_in_the_file(tuner, "late")
     assert not list(directory.rglob("*.damaged"))
 

@@ -8,14 +8,12 @@ import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import keras_tuner
 import pytest
-from support.fakes import FakeFitter, space_of
+from support.fakes import FakeFitter, late, space_of
 
 from tuner_app.errors import TunerAppError
 from tuner_app.prediction import mistakes
 from tuner_app.prediction.mistakes import ConfusedPicture
-from tuner_app.records.tasks import FoldTask
 from tuner_app.storage import journal
 from tuner_app.storage.files import sealed, write_json
 from tuner_app.storage.manifest import Manifest, load_manifest
@@ -223,15 +221,8 @@ def test_a_fold_with_other_values_than_its_trials_others_is_trained_again(
 def test_what_fits_declare_is_in_the_journal(make_tuner: Callable[..., Any], data: Any, loss: str) -> None:
     fake = FakeFitter(lambda values, fold: values["a"] / 10 + values.get("late", 10) - fold / 100)
 
-    def fit(task: FoldTask) -> Any:
-        hp = keras_tuner.HyperParameters()
-        hp.Choice("a", [1, 2, 3])
-        hp.values = dict(task.values)
-        hp.Choice("late", [10, 20])
-        return fake(task), hp
-
     def search() -> Any:
-        tuner = make_tuner(cv=2, n_jobs=1, fold_fitter=fit)
+        tuner = make_tuner(cv=2, n_jobs=1, fold_fitter=late(fake))
         tuner.search(*data)
         return tuner
 
@@ -245,7 +236,7 @@ def test_what_fits_declare_is_in_the_journal(make_tuner: Callable[..., Any], dat
     for trial_id, fold in lost:
         first.project.fold_file(trial_id, fold).unlink()
     fake.tasks.clear()
-    new = make_tuner(cv=2, n_jobs=1, fold_fitter=fit)
+    new = make_tuner(cv=2, n_jobs=1, fold_fitter=late(fake))
     assert loss == "some folds" or best_of(new) == best_of(first)
     again = search()
     assert [key[:2] for key in fake.keys] == lost

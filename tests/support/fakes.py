@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -54,6 +55,20 @@ class FakeFitter:
     def keys(self) -> list[tuple[str, int, int]]:
         """Trial, fold and execution of each task that was fitted."""
         return [(task.trial_id, task.fold, task.execution) for task in self.tasks]
+
+
+def late(fitter: FakeFitter) -> Callable[[FoldTask], FoldResult]:
+    """A fitter whose fits declare `late`, 10 or 20, beyond the search space, as a `HyperModel.fit` can."""
+    import keras_tuner
+
+    def fit(task: FoldTask) -> FoldResult:
+        hp = keras_tuner.HyperParameters()
+        hp.values = dict(task.values)
+        hp.Choice("late", [10, 20])
+        values = {name: value for name, value in hp.values.items() if name not in task.values}
+        return dataclasses.replace(fitter(task), declared={"space": hp.get_config()["space"], "values": values})
+
+    return fit
 
 
 def record(task: FoldTask, **changes: Any) -> FoldResult:
