@@ -67,6 +67,7 @@ def unfinished_words(standing: Standing, *, options: bool) -> str:
         standing: How far it has come.
         options: As `speaks_options` says.
     """
+    # The words for Python name no option and those for the command no argument: each user can do what is said.
     begun = f", {standing.begun:,} begun" if standing.begun else ""
     done = f"{standing.share} candidates are finished{begun}"
     if standing.is_running:

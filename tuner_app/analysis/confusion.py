@@ -102,6 +102,7 @@ def confusion_of(
     counts: npt.NDArray[np.int64] = np.sum(matrices, axis=0)
     named = classes is not None and len(classes) == len(counts)
     labels = tuple(value_text(label) for label in (classes if named and classes is not None else range(len(counts))))
+    # A class may have no row in the validation parts: its shares are 0, not 0 / 0.
     shares = counts / np.maximum(1, counts.sum(axis=1, keepdims=True))
     return Confusion(labels, counts, shares, _pairs(labels, counts, shares)[:n_pairs], len(matrices))
 
@@ -110,5 +111,6 @@ def _pairs(
     labels: Sequence[str], counts: npt.NDArray[np.int64], shares: npt.NDArray[np.float64]
 ) -> tuple[ConfusedPair, ...]:
     wrong = [(int(i), int(j)) for i, j in zip(*np.nonzero(counts), strict=True) if i != j]
+    # The pair itself comes last, so that equals stand in the same order in each report.
     wrong.sort(key=lambda pair: (-counts[pair], -shares[pair], pair))
     return tuple(ConfusedPair(labels[i], labels[j], int(counts[i, j]), float(shares[i, j])) for i, j in wrong)

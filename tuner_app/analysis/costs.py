@@ -54,6 +54,7 @@ class TimeSpent:
 def time_spent(record: SearchRecord, ranking: Ranking) -> TimeSpent:
     """What each finished candidate cost, the most expensive first."""
     folds = {candidate.trial_id: candidate.folds for candidate in record.candidates}
+    # Unfinished candidates cost time too: shares are of all that was spent.
     total = sum(_seconds(fits) for fits in folds.values())
     rows = [_candidate_time(row, folds[row.trial_id], total) for row in ranking.rows]
     # A stable sort: of equals the better rank comes first.

@@ -79,6 +79,7 @@ def learning_curves(record: SearchRecord, ranking: Ranking, *, best: int = 3) ->
     metrics = list(dict.fromkeys([*objectives, "loss"]))
     shown = []
     for row in ranking.scored[:best]:
+        # A failed fit may have a history up to its error; it says nothing of the others' curves.
         fits = [fold for fold in folds[row.trial_id] if fold.history and fold.error is None]
         curves = [Curve(metric, _band(fits, metric), _band(fits, f"val_{metric}")) for metric in metrics]
         present = tuple(curve for curve in curves if curve.train or curve.validation)
@@ -88,13 +89,16 @@ def learning_curves(record: SearchRecord, ranking: Ranking, *, best: int = 3) ->
 
 
 def _band(fits: Sequence[FoldResult], metric: str) -> Band | None:
+    """One metric over some fits; None where not all of them have it."""
     curves = [fit.history[metric] for fit in fits if metric in fit.history]
     # Fits may end early: the band goes as far as the shortest, since beyond it the mean would be of other fits.
     epochs = list(zip(*curves, strict=False))
+    # A metric that some fits lack has no band: it would be of fewer fits than the caption says.
     if not epochs or len(curves) < len(fits) or all(any(map(math.isnan, values)) for values in epochs):
         return None
 
     def by_epoch(reduce: Callable[[Sequence[float]], float]) -> tuple[float, ...]:
         return tuple(math.nan if any(map(math.isnan, values)) else float(reduce(values)) for values in epochs)
 
+    # Not `fmean`, whose exact sum raises where a diverged loss is infinite.
     return Band(by_epoch(lambda values: sum(values) / len(values)), by_epoch(min), by_epoch(max))

@@ -66,6 +66,7 @@ def edge_warnings(ranking: Ranking) -> tuple[EdgeWarning, ...]:
         value = best.values.get(name)
         if len(grid) < 2 or not is_number(value) or value not in (grid[0], grid[-1]):
             continue
+        # A value that is still to run may beat the edge, and the warning would be wrong.
         if not _is_row_complete(ranking, best, name):
             continue
         wider = next_grid(grid, up=value == grid[-1])
@@ -111,6 +112,7 @@ def next_grid(grid: Sequence[float], *, up: bool) -> tuple[float, ...]:
 
 def _rounded(number: float, edge: float) -> float:
     """As few digits as keep a number on its side of the edge."""
+    # Sums of floats end in noise: 0.1 + 0.2 must be shown as 0.3, not as 0.30000000000000004.
     candidates = [float(f"{number:.{digits}g}") for digits in (4, 8, 12)]
     return next((value for value in candidates if value != edge and (value > edge) == (number > edge)), number)
 
@@ -121,6 +123,7 @@ def _looks_geometric(grid: Sequence[float]) -> bool:
         return False
     if len(grid) == 2:
         return grid[1] >= 2 * grid[0]
+    # The margin leaves no choice to a rounding error; in doubt, steps are differences.
     return _unevenness(np.log(grid)) < _unevenness(np.asarray(grid)) - 1e-9
 
 

@@ -125,6 +125,7 @@ def heat_map(ranking: Ranking, row_name: str, column_name: str) -> HeatMap:
                 "Name two of them."
             )
     rows, columns = ranking.space[row_name], ranking.space[column_name]
+    # Of two candidates in a cell a mean would belong to neither; the best one stands in the table.
     best_of = {places: shared[0] for places, shared in _by_values(ranking, (row_name, column_name)).items()}
     cells = [[best_of.get((r, c)) for c in columns] for r in rows]
     best = _values_of(ranking.best, (row_name, column_name)) if ranking.best else None
@@ -150,6 +151,7 @@ def parallel_coordinates(ranking: Ranking, *, at_most: int = 100) -> ParallelCoo
     low, high = (drawn[-1].mean, drawn[0].mean) if drawn else (math.nan, math.nan)
     axes = tuple((name, ranking.space[name]) for name in ranking.varying)
 
+    # Never a division by zero: what varies has two values at least.
     def positions(row: RankedCandidate) -> tuple[float, ...]:
         places = [values.index(row.values.get(name, ABSENT)) / (len(values) - 1) for name, values in axes]
         return (*places, (row.mean - low) / (high - low) if high != low else 1.0)

@@ -131,6 +131,7 @@ def measure_of(rule: ScoreRule) -> Measure:
 def ranking_of(record: SearchRecord) -> Ranking:
     """The finished candidates of a search, best first, with the ranks of `cv_results_`."""
     candidates = record.finished
+    # One fit with such scores is enough: failed fits have none, and the table knows what to say of them.
     trained = any(fold.train_scores for candidate in candidates for fold in candidate.folds)
     table = cv_results(candidates, record.rule, n_splits=record.n_splits, return_train_score=trained)
     means, ranks = np.asarray(table["mean_test_score"]), np.asarray(table["rank_test_score"])

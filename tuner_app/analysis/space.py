@@ -25,6 +25,7 @@ def search_space(record: SearchRecord) -> dict[str, tuple[Any, ...]]:
     A candidate without a hyperparameter that others have counts as the value `ABSENT`.
     """
     listed = {name: listed_values(entry) or [] for name, entry in _asked_space(record).items()}
+    # From the candidates, not from `search.json`: what a build declares on its own is in no list there.
     names = dict.fromkeys(name for candidate in record.candidates for name in candidate.values)
     return {name: _ordered([*listed.get(name, ()), *_tried(record.candidates, name)]) for name in names}
 
@@ -37,8 +38,10 @@ def candidates_expected(record: SearchRecord) -> int | None:
     """
     space = _asked_space(record)
     sizes = [len(listed_values(entry) or ()) for entry in space.values()]
+    # Keras Tuner skips a hyperparameter whose condition is not met, so the sizes cannot just be multiplied.
     if not all(sizes) or not sizes or any(_is_conditional(entry) for entry in space.values()):
         return None
+    # Safe to ask: a space was found, and it stands in `asked`.
     limit = record.description["asked"].get("max_trials")
     return min(math.prod(sizes), limit) if isinstance(limit, int) else math.prod(sizes)
 
@@ -69,6 +72,7 @@ def _values_of_config(kind: Any, config: Mapping[str, Any]) -> Any:
     if kind == "Int" and isinstance(low, int) and isinstance(high, int) and isinstance(step or 1, int):
         is_even = config.get("sampling", "linear") in (None, "linear") and high - low < MOST_VALUES
         return [*range(low, high + 1, step or 1)] if is_even else None
+    # `Choice` has its values, `Float` has none.
     return config.get("values")
 
 

@@ -45,6 +45,7 @@ def ranking_section(findings: Findings) -> Section:
 def curves_section(findings: Findings) -> Section:
     """The learning curves of the best candidates; empty where no fit kept a history."""
     candidates = learning_curves(findings.record, findings.ranking)
+    # The same limits in each plot: candidates are compared by eye, from card to card.
     limits = _limits(candidates)
     cards = [_curves(findings, curves, limits, f"curve-{place}") for place, curves in enumerate(candidates)]
     return Section("curves", "Learning curves", cards=cards)
@@ -230,6 +231,7 @@ def _time(findings: Findings) -> Card:
 
 
 def _price(findings: Findings) -> Card:
+    # Sorted by rank, since the rows of `time` come by cost; the first one is drawn as the best.
     scored = [row for row in findings.time.rows if math.isfinite(row.candidate.mean)]
     rows = sorted(scored, key=lambda row: row.candidate.rank)[:MOST_POINTS]
     cells = [

@@ -57,6 +57,7 @@ class Findings:
     standing: Standing
     options: bool
 
+    # Cached on a frozen class: `cached_property` writes into `__dict__`, past what freezing guards.
     @functools.cached_property
     def decimals(self) -> int:
         """As many decimals as the scores' spread makes worth reading."""

@@ -59,6 +59,7 @@ def _edge_words(edge: EdgeWarning, *, options: bool) -> Words:
 
 
 def _failures(findings: Findings) -> Iterator[Note]:
+    # Fits fail alike: the same traceback is shown once, with its count.
     errors = Counter(error for candidate in findings.record.candidates for error in candidate.errors)
     if not errors:
         yield Note("good", "No fit failed.")

@@ -226,6 +226,7 @@ def draw_confusion(confusion: Confusion) -> Drawing:
     """Rows of each true class by predicted class; wrong ones are coloured by their share, right ones are grey."""
     n = len(confusion.labels)
     figure, axes = matrix(confusion.labels, confusion.labels, "true class", "predicted class", per_row=3.2 / n)
+    # The worst pair gets the full colour, or else the mistakes of a good model would be white.
     most = max((pair.share for pair in confusion.pairs), default=1.0)
     tooltips = {}
     # Empty pairs get no rectangle: of 40 classes most are, and the page stays light.

@@ -48,6 +48,7 @@ def style_sheet() -> str:
 
 def _environment() -> jinja2.Environment:
     return jinja2.Environment(
+        # The folder `templates` beside this module: package data, so it is named in pyproject.toml to be in the wheel.
         loader=jinja2.PackageLoader(str(__package__)),
         autoescape=True,
         # A misspelt name must fail in a test, not leave a hole in somebody's report.

@@ -65,6 +65,7 @@ def score_cells(findings: Findings, row: RankedCandidate) -> list[str]:
     rank = f"{row.rank} (tie)" if row.tied else str(row.rank)
     folds = row.fold_scores if len(row.fold_scores) <= MOST_FOLDS_LISTED else ()
     train = () if row.train_mean is None else (row.train_mean,)
+    # In the order of `score_head`: change both together.
     numbers = (row.mean, row.std, *train, *row.parts.values(), *folds)
     return [rank, *value_cells(findings, row), *(precise_number(number) for number in numbers)]
 
@@ -76,6 +77,7 @@ def value_cells(findings: Findings, row: RankedCandidate) -> list[str]:
 
 def repeat_section(findings: Findings) -> Section:
     """The command, and every setting that `search.json` and the refit model's manifest hold."""
+    # A copy: the record is shared, and the command gets a place of its own.
     description = dict(findings.record.description)
     command = description.pop("command_line", None)
     groups: dict[str, Any] = {"search": {k: v for k, v in description.items() if not isinstance(v, Mapping)}}
