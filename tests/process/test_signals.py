@@ -21,7 +21,7 @@ from support.processes import ROOT, kill, numbers
 
 from tuner_app.commands import console
 from tuner_app.errors import SearchInterrupted
-from tuner_app.process import signals
+from tuner_app.process.fit_threads import is_training, threads_at_a_fit
 
 _SMALL = ["--nodes", "4", "8", "16", "--learning-rates", "0.01", "0.02", "--folds", "3", "--epochs", "3"]
 
@@ -39,10 +39,6 @@ def send(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-def fits_running() -> list[str]:
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("trial ")]
-
-
 class SignalAt:
     """Sends a signal before some fits."""
 
@@ -56,9 +52,10 @@ class SignalAt:
             time.sleep(0.2)  # The main thread hears of it only when it gets its turn; fakes are done before that.
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("n_jobs", [1, 3])
-@pytest.mark.parametrize("fit", [1, 4, 6, 9])
+@pytest.mark.parametrize(
+    ("number", "n_jobs", "fit"),
+    [(signal.SIGINT, 1, 1), (signal.SIGTERM, 1, 9), (signal.SIGINT, 3, 4), (signal.SIGTERM, 3, 6)],
+)
 def test_a_signal_stops_the_search_and_the_next_run_continues(
     make_tuner: Callable[..., Any], data: tuple[Any, Any], tmp_path: pathlib.Path, number: int, n_jobs: int, fit: int
 ) -> None:
@@ -112,9 +109,9 @@ def test_a_second_ctrl_c_does_not_wait(make_tuner: Callable[..., Any], data: tup
     with pytest.raises(SearchInterrupted, match="Stopped at once"):
         tuner.search(*data)
     assert time.monotonic() - began < 30
-    assert signals.is_training()
+    assert is_training()
     released.set()
-    while fits_running():
+    while threads_at_a_fit():
         time.sleep(0.01)
     make_tuner().search(*data)
 
@@ -149,7 +146,7 @@ def test_a_search_outside_the_main_thread_runs(make_tuner: Callable[..., Any], d
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
-@pytest.mark.parametrize(("compile_epochs", "fit"), [(True, 5), (False, 2)])
+@pytest.mark.parametrize(("compile_epochs", "fit"), [(True, 5), pytest.param(False, 2, marks=pytest.mark.slow)])
 def test_a_fit_is_dropped_at_its_next_epoch(
     make_tuner: Callable[..., Any], data: tuple[Any, Any], compile_epochs: bool, fit: int
 ) -> None:
@@ -177,7 +174,7 @@ def test_a_fit_is_dropped_at_its_next_epoch(
     with pytest.raises(SearchInterrupted, match=f"{min(fit - 1, 4)} of 4 fits are done"):
         tuner.search(*data, epochs=4, batch_size=8, callbacks=[callback])
     assert epochs == [0, 1]
-    assert fits_running() == []
+    assert not threads_at_a_fit()
     calm_down.append(True)
     tuner.search(*data, epochs=4, batch_size=8, callbacks=[callback])
     calm = make_tuner(build, **options, project_name="calm")
@@ -196,7 +193,7 @@ runpy.run_module("tuner_app.tune", run_name="__main__", alter_sys=True)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_command_says_what_is_done_and_how_to_go_on(tmp_path: pathlib.Path, number: int) -> None:
     running = kill.Process(["-c", _TUNE, *_SMALL, "--directory", str(tmp_path)])
     running.first_line.wait()
@@ -255,6 +252,7 @@ sys.exit(console.run(main))
 """
 
 
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_the_process_in_the_middle_of_an_epoch(tmp_path: pathlib.Path) -> None:
     running = kill.Process(["-c", _LONG_EPOCH, str(tmp_path)])
     running.first_line.wait()

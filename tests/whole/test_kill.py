@@ -8,7 +8,6 @@ import pathlib
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,7 @@ from support.processes import ROOT, kill, numbers
 
 from tuner_app.commands import console, tune
 from tuner_app.errors import ProjectError
+from tuner_app.process.fit_threads import threads_at_a_fit
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search import loop
 from tuner_app.storage import files, fold_record, journal, project
@@ -268,7 +268,7 @@ def test_the_fits_that_run_are_stopped_when_the_disk_is_full(
     monkeypatch.setattr(journal, "write_whole", full)
     with pytest.raises(ProjectError, match="Cannot write"):
         make_tuner(n_jobs=4).search(*data)
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("trial ")]
+    assert not threads_at_a_fit()
 
 
 _FILE_SIZE = """

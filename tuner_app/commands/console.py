@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 
 from tuner_app.errors import Remedy, SearchError, SearchInterrupted, TunerAppError
-from tuner_app.process import signals
+from tuner_app.process import fit_threads, signals
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
@@ -95,7 +95,7 @@ class InOptions(logging.Formatter):
 
 def _end(code: int) -> int:
     """Python cannot end in peace while TensorFlow works in other threads: then the process ends here."""
-    if signals.is_training():
+    if fit_threads.is_training():
         signals.leave_now(code)
     return code
 

@@ -14,6 +14,7 @@ import threading
 
 from tuner_app.errors import InputError
 from tuner_app.execution.base import Batch, Executor, Outcome, Work
+from tuner_app.process.fit_threads import at_a_fit
 
 _IDLE = "waits for a fold"
 
@@ -60,14 +61,12 @@ class ThreadExecutor(Executor):
             del given
 
     def _run(self, work: Work, batch: Batch) -> None:
-        thread = threading.current_thread()
-        thread.name = f"trial {batch[0].trial_id} fold {batch[0].fold}"
         result, failure = None, None
-        try:
-            result = work(batch)
-        except BaseException as error:  # handed over to the waiting thread, whatever it is
-            failure = error
-        thread.name = _IDLE
+        with at_a_fit(f"trial {batch[0].trial_id} fold {batch[0].fold}"):
+            try:
+                result = work(batch)
+            except BaseException as error:  # handed over to the waiting thread, whatever it is
+                failure = error
         self._outcomes.put((batch, result, failure))
         del result, failure  # the exception's traceback knows this frame: a circle that would keep the model alive
 

@@ -19,8 +19,6 @@ from typing import Any
 from tuner_app.errors import Remedy, SearchInterrupted
 
 _AT_ONCE = f"Stopped at once. {Remedy.SEARCH_AGAIN} (without {Remedy.OVERWRITE}) to continue; what is finished is kept."
-_FIT_THREAD = "trial "
-_GRACE_SECONDS = 0.2
 
 
 class StopRequest:
@@ -74,14 +72,6 @@ def obeyed_at_once(last_line: str) -> Iterator[None]:
         numbers.append(signal.SIGINT)
     with _handled(numbers, _leave), _screen.kept(last_line):
         yield
-
-
-def is_training() -> bool:
-    """Whether fits run in their threads; those that are just ending do not count."""
-    fits = [thread for thread in threading.enumerate() if thread.name.startswith(_FIT_THREAD)]
-    for thread in fits:
-        thread.join(_GRACE_SECONDS)
-    return any(thread.is_alive() for thread in fits)
 
 
 def leave_now(code: int, message: str = "") -> None:
