@@ -17,7 +17,7 @@ from typing import Any
 from tuner_app.errors import InputError
 from tuner_app.records.results import Candidate, FoldResult, History
 from tuner_app.search.observers import SearchObserver, SearchPlan
-from tuner_app.storage.journal import group
+from tuner_app.views.restored import restored
 from tuner_app.views.tensorboard.events import curve_events, image_event, text_event, version_event
 from tuner_app.views.tensorboard.files import append, file_name, remove_others, write_file
 from tuner_app.views.tensorboard.hparams import column_kinds, config_event, session_events
@@ -60,7 +60,7 @@ class TensorBoardLogs(SearchObserver):
         self._root_file = plan.project.path / file_name(time.time(), "search")
         with self._tolerant():
             self._begin_root(plan)
-            for candidate in group(list(plan.finished)):
+            for candidate in restored(plan):
                 self._restore(candidate, plan)
 
     def fold_ended(self, result: FoldResult) -> None:
@@ -100,6 +100,9 @@ class TensorBoardLogs(SearchObserver):
             logger.warning("TensorBoard's files cannot be written (%s). The search goes on without them.", error)
 
     def _has_place(self, trial_id: str) -> bool:
+        if trial_id.isdecimal():
+            # Keras Tuner counts its trials from 0, in the order of asking: which fits end first is the clock's affair.
+            return int(trial_id) < self.max_candidates
         if trial_id not in self._shown and len(self._shown) < self.max_candidates:
             self._shown.add(trial_id)
         return trial_id in self._shown
@@ -108,7 +111,7 @@ class TensorBoardLogs(SearchObserver):
         if self._has_place(candidate.trial_id):
             for fold in candidate.folds:
                 self._write_fold(fold, plan, keep=True)
-        if len(candidate.folds) == plan.n_splits * plan.executions:
+        if candidate.is_whole:
             self._write_candidate(candidate, plan, keep=True)
 
     def _write_fold(self, result: FoldResult, plan: SearchPlan, *, keep: bool = False) -> None:

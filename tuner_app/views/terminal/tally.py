@@ -11,7 +11,7 @@ from tuner_app.records.score import ScoreRule
 from tuner_app.records.tables import best_of, mean_and_std
 from tuner_app.records.text import last_line, values_line
 from tuner_app.search.observers import SearchPlan
-from tuner_app.storage.journal import group
+from tuner_app.views.restored import restored
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,10 +69,10 @@ class Tally:
         """The tally at the beginning of a search, with what was done before."""
         fits = plan.n_splits * plan.executions
         tally = cls(fits * plan.n_candidates, fits, max(1, plan.n_jobs), time.monotonic())
-        for candidate in group(list(plan.finished)):
+        for candidate in restored(plan):
             for result in candidate.folds:
                 tally.count(result)
-            if len(candidate.folds) == fits:
+            if candidate.is_whole:
                 tally.compare(candidate, plan.rule)
         return tally
 
