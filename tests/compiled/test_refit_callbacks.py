@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 import pytest
-from support.staged_fits import WAYS, Data, Make, hypermodel, model_of, search
+from support.staged_fits import BOTH_WAYS, WAYS, Data, Make, hypermodel, model_of, search
 
 from tuner_app.compiled.refit_callbacks import RefitCallbacks
 from tuner_app.storage.manifest import load_manifest
@@ -80,7 +80,7 @@ def test_the_refit_trains_at_the_rates_of_the_folds(
     assert "geometric mean" in line
 
 
-@WAYS
+@BOTH_WAYS
 def test_a_schedule_of_the_users_goes_on_as_it_is(make_tuner: Make, data: Data, way: dict[str, Any]) -> None:
     seen: dict[int, list[float]] = defaultdict(list)
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 import pytest
-from support.staged_fits import WAYS, Data, Make, hypermodel, model_of, search
+from support.staged_fits import BOTH_WAYS, WAYS, Data, Make, hypermodel, model_of, search
 
 from tuner_app.compiled.stages import kept_epochs
 from tuner_app.storage.manifest import load_manifest
@@ -47,7 +47,7 @@ class Epochs(keras.callbacks.Callback):
         self.counted[self.word] += 1
 
 
-@WAYS
+@BOTH_WAYS
 def test_weights_that_a_fits_own_early_stopping_restores_are_those_that_are_scored(
     make_tuner: Make, data: Data, way: dict[str, Any]
 ) -> None:

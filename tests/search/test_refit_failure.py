@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 import pytest
-from support.staged_fits import WAYS, Data, Make, hypermodel, model_of
+from support.staged_fits import BOTH_WAYS, Data, Make, hypermodel, model_of
 
 import tuner_app
 from tuner_app.commands import console, tune
@@ -40,7 +40,7 @@ class Listener(SearchObserver):
         self.tables.append((len(table["params"]), interrupted))
 
 
-@WAYS
+@BOTH_WAYS
 def test_the_search_ends_as_ever_and_says_what_is_missing(
     make_tuner: Make, data: Data, caplog: pytest.LogCaptureFixture, way: dict[str, Any]
 ) -> None:

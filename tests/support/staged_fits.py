@@ -15,9 +15,13 @@ Make = Callable[..., Any]
 Data = tuple[Any, Any]
 
 
-# Compiled epochs in two threads, and Keras's own fit in one.
+# Compiled epochs in two threads, and Keras's own fit in one, which traces its steps anew for each fit: one test of a
+# file goes both ways when it must be quick.
+_COMPILED: dict[str, Any] = {"n_jobs": 2}
+_PLAIN: dict[str, Any] = {"n_jobs": 1, "compile_epochs": False}
+BOTH_WAYS = pytest.mark.parametrize("way", [_COMPILED, _PLAIN], ids=["compiled", "plain"])
 WAYS = pytest.mark.parametrize(
-    "way", [{"n_jobs": 2}, {"n_jobs": 1, "compile_epochs": False}], ids=["compiled", "plain"]
+    "way", [pytest.param(_COMPILED, id="compiled"), pytest.param(_PLAIN, id="plain", marks=pytest.mark.slow)]
 )
 
 

@@ -10,7 +10,7 @@ import keras_tuner
 import numpy as np
 import pytest
 import tensorflow as tf
-from support.staged_fits import WAYS, Data, Make, hypermodel, search
+from support.staged_fits import BOTH_WAYS, WAYS, Data, Make, hypermodel, search
 
 from tuner_app.storage.manifest import load_manifest
 
@@ -44,7 +44,7 @@ def test_one_that_reads_the_validation_data_and_returns_what_it_computes(
     assert load_manifest(tuner.project).epochs == 3
 
 
-@WAYS
+@BOTH_WAYS
 def test_one_that_stops_early_and_returns_the_best_of_its_history(
     make_tuner: Make, data: Data, way: dict[str, Any]
 ) -> None:
