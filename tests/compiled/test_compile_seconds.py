@@ -15,9 +15,11 @@ import pytest
 
 from tuner_app.analysis.costs import time_spent
 from tuner_app.analysis.ranking import ranking_of
-from tuner_app.compiled import model_fit, programs
+from tuner_app.compiled import model_fit
+from tuner_app.compiled.building import build_lock
 from tuner_app.compiled.model_fit import FitContext
-from tuner_app.compiled.programs import Program, ProgramCache
+from tuner_app.compiled.program import Program
+from tuner_app.compiled.programs import ProgramCache
 from tuner_app.records.results import FoldResult
 from tuner_app.search.observers import SearchPlan
 from tuner_app.storage import fold_record
@@ -95,7 +97,7 @@ def test_waiting_while_another_fit_compiles_is_compiling() -> None:
     held = threading.Event()
 
     def compile_something() -> None:
-        with programs.build_lock:
+        with build_lock:
             held.set()
             time.sleep(SLOW / 2)
 

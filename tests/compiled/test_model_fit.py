@@ -17,9 +17,11 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from tuner_app.compiled import model_fit, programs
+from tuner_app.compiled import LOGGER, model_fit
 from tuner_app.compiled.model_fit import FitContext
 from tuner_app.compiled.programs import ProgramCache
+from tuner_app.compiled.signature import signature
+from tuner_app.compiled.validation import LARGE_BATCH, evaluation_batch_size
 from tuner_app.folds.rows import Rows
 
 # TensorFlow 2.21's variables and NumPy 2, in Keras's own callbacks.
@@ -346,8 +348,8 @@ UNTOUCHED = (
 
 @pytest.fixture
 def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
-    caplog.set_level(logging.INFO, "tuner_app.compiled.model_fit")
-    return lambda: [record.getMessage() for record in caplog.records if record.name == "tuner_app.compiled.model_fit"]
+    caplog.set_level(logging.INFO, LOGGER)
+    return lambda: [record.getMessage() for record in caplog.records if record.name == LOGGER]
 
 
 # Together the kinds take minutes: these run each time, the others with the slow tests.
@@ -615,10 +617,11 @@ def test_rows_of_the_whole_give_the_numbers_of_their_copies() -> None:
 
 
 def test_a_known_copy_that_was_changed_in_place_is_taken_as_it_is() -> None:
-    rows = Rows(X, np.arange(20))
-    copied = X[:20].copy()
-    context = FitContext(seed=0, cache=ProgramCache(), known={id(copied): (copied, rows)})
-    assert context.rows(copied) is rows
+    context = FitContext(seed=0, cache=ProgramCache())
+    copied = context.origins.copies_of(Rows(X, np.arange(20)))
+    known = context.rows(copied)
+    assert known is not None
+    assert known.arrays is X
     copied *= 2
     found = context.rows(copied)
     assert found is not None
@@ -756,11 +759,11 @@ def test_classes_of_a_model_that_shares_no_program(monkeypatch: pytest.MonkeyPat
 )  # fmt: skip
 def test_validation_takes_large_batches_only_where_that_changes_nothing(kind: str, large: bool) -> None:
     model = in_new_thread(SAME_AS_KERAS[kind][0])
-    assert validation_batch(model, 16) == (model_fit.LARGE_BATCH if large else 16)
+    assert validation_batch(model, 16) == (LARGE_BATCH if large else 16)
 
 
 def validation_batch(model: keras.Model, batch_size: int) -> int:
-    return model_fit.evaluation_batch_size(model, batch_size, programs.signature(model))
+    return evaluation_batch_size(model, batch_size, signature(model))
 
 
 def test_ignored_classes_and_metrics_of_whole_batches_forbid_large_batches() -> None:

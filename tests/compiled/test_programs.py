@@ -14,9 +14,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tuner_app.compiled import model_fit, programs
+from tuner_app.compiled import model_fit
+from tuner_app.compiled.arrays import NotCompilableError
+from tuner_app.compiled.building import build_lock
+from tuner_app.compiled.engine import XLA_MINIMUM_STEPS
 from tuner_app.compiled.model_fit import FitContext
-from tuner_app.compiled.programs import NotCompilableError, Program, ProgramCache
+from tuner_app.compiled.program import Program
+from tuner_app.compiled.programs import ProgramCache
+from tuner_app.compiled.signature import signature
+from tuner_app.compiled.traced import variables_of
+from tuner_app.compiled.validation import LARGE_BATCH
 from tuner_app.models.dense import StandardizingHyperModel
 from tuner_app.models.preprocessing import Standardization
 
@@ -51,7 +58,7 @@ def make(
 
 def fit(build: Callable[[], keras.Model], cache: ProgramCache, **context: Any) -> tuple[list[Any], dict[str, Any]]:
     def run() -> Any:
-        with programs.build_lock:  # Python's random numbers belong to all threads
+        with build_lock:  # Python's random numbers belong to all threads
             keras.utils.set_random_seed(7)
             model = build()
         model_fit.attach(model, FitContext(**{"seed": 1, "cache": cache, "jit_compile": False, **context}))
@@ -94,7 +101,7 @@ def test_xla_programs_are_shared_too() -> None:
 
 
 def signature_of(build: Callable[[], keras.Model]) -> str | None:
-    return in_new_thread(lambda: programs.signature(build()))
+    return in_new_thread(lambda: signature(build()))
 
 
 def frozen() -> keras.Model:
@@ -150,7 +157,7 @@ def test_data_of_another_shape_or_kind_is_another_program() -> None:
     cache, model = ProgramCache(), make()
     asked = [
         cache.program(
-            programs.signature(model),
+            signature(model),
             (tf.TensorSpec((None, 4), kind), None, None),
             batch_size=size,
             evaluation_batch_size=8,
@@ -249,20 +256,17 @@ UNDESCRIBED: dict[str, Callable[[], keras.Model]] = {
 @pytest.mark.parametrize("kind", UNDESCRIBED)
 def test_what_the_configuration_does_not_say_is_never_shared(kind: str) -> None:
     model = in_new_thread(UNDESCRIBED[kind])
-    assert programs.signature(model) is None
+    assert signature(model) is None
     cache, specs = ProgramCache(), (tf.TensorSpec((None, 4)), None, None)
-    made = [
-        cache.program(programs.signature(model), specs, batch_size=8, evaluation_batch_size=8, xla=False)
-        for _ in range(2)
-    ]
+    made = [cache.program(signature(model), specs, batch_size=8, evaluation_batch_size=8, xla=False) for _ in range(2)]
     assert made[0] is not made[1]
     assert cache.compiled == 2
 
 
 def test_a_name_that_the_user_gave_is_not_trusted() -> None:
     with keras.saving.CustomObjectScope({"mine": scaled(1.0)}):
-        assert programs.signature(make(loss="mine")) is None
-    assert programs.signature(make()) is not None
+        assert signature(make(loss="mine")) is None
+    assert signature(make()) is not None
 
 
 def test_two_losses_of_one_name_give_two_results() -> None:
@@ -315,9 +319,9 @@ def test_a_search_that_standardises_makes_a_program_per_architecture_and_not_per
 def test_a_model_that_standardises_keeps_the_engine_of_one_that_shares_nothing(made: list[Program]) -> None:
     """Its recorded searches were made so: another engine, or other validation steps, would change last digits."""
     for build in (make, lambda: standardized(0.0)):
-        fit(build, ProgramCache(), jit_compile=None, planned_fits=programs.XLA_MINIMUM_STEPS)
+        fit(build, ProgramCache(), jit_compile=None, planned_fits=XLA_MINIMUM_STEPS)
     assert [(program.xla, program.evaluation_batch_size) for program in made] == [
-        (True, model_fit.LARGE_BATCH),
+        (True, LARGE_BATCH),
         (False, 10),
     ]
 
@@ -366,7 +370,7 @@ def test_the_least_recently_used_program_is_dropped() -> None:
     cache, specs = ProgramCache(limit=2), (tf.TensorSpec((None, 4)), None, None)
     options = {"batch_size": 8, "evaluation_batch_size": 8, "xla": False}
     models = [in_new_thread(lambda units=units: make(units=units)) for units in (2, 3, 4)]
-    one, two, three = map(programs.signature, models)
+    one, two, three = map(signature, models)
     first = cache.program(one, specs, **options)
     cache.program(two, specs, **options)
     assert cache.program(one, specs, **options) is first
@@ -423,6 +427,6 @@ def test_variables_come_in_an_order_that_depends_on_the_architecture_alone() -> 
     for _ in range(2):
         model = in_new_thread(lambda: make(layers.BatchNormalization(), layers.Dropout(0.1)))
         model.optimizer.build(model.trainable_variables)
-        shapes.append({kind: [tuple(v.shape) for v in found] for kind, found in programs.variables_of(model).items()})
+        shapes.append({kind: [tuple(v.shape) for v in found] for kind, found in variables_of(model).items()})
     assert shapes[0] == shapes[1]
     assert len(shapes[0]["model"]) == 9

@@ -13,7 +13,7 @@ from support.pages import page_of
 from support.written_searches import LOSS, record_of, write_search
 
 from tuner_app.analysis.ranking import ranking_of
-from tuner_app.compiled.programs import Program
+from tuner_app.compiled.program import Program
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

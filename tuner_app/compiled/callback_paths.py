@@ -2,7 +2,7 @@
 
 Owns which of Keras's callbacks have a path, and how a path becomes a fold's own: `checkpoints/best.keras` becomes
 `checkpoints/<trial>/fold_<number>/best.keras` (`refit` in place of `fold_<number>` for the refit), a folder `backup`
-becomes `backup/<trial>/fold_<number>`. When a fit moves its callbacks is the business of `training` and `compiled_fit`.
+becomes `backup/<trial>/fold_<number>`. When a fit moves its callbacks is the business of `training` and `model_fit`.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ from typing import Any
 
 import keras
 
+from tuner_app.compiled import private
+
 logger = logging.getLogger(__name__)
 
 _VALIDATION = "val_"
@@ -22,8 +24,7 @@ _NO_ROWS = "and a refit on all rows has none to validate on"
 
 def is_users(callback: Any) -> bool:
     """Whether a callback runs the user's code (a hook of a tuner does, too)."""
-    keras_own = type(callback).__module__.split(".")[0] == "keras"
-    return not keras_own or isinstance(callback, keras.callbacks.LambdaCallback)
+    return not private.is_of_keras(type(callback).__module__) or isinstance(callback, keras.callbacks.LambdaCallback)
 
 
 class RefitCallbacks:

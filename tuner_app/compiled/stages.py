@@ -3,7 +3,7 @@
 A stage is one call of `model.fit`. Owns the record of each stage (its callbacks, its epochs, what they logged, after
 which epoch the weights were taken that it ended with), and what keeps a refit to its plan: an own `HyperModel.fit` may
 drop the callbacks that it is given, so all of it happens where `model.fit` is called. How an epoch runs belongs to
-`compiled_fit`, what the plan is made of to `refit_plan`.
+`fit`, what the plan is made of to `records.refit_plan`.
 """
 
 from __future__ import annotations

@@ -123,7 +123,7 @@ class Predictor:
         if batch_size < 1:
             raise InputError(f"batch_size must be a positive whole number. Received: {batch_size}. Try 1024.")
         if self.manifest.input_shape is None:
-            from tuner_app.compiled.programs import with_text_tensors
+            from tuner_app.compiled.arrays import with_text_tensors
 
             arrays = with_axes_of(
                 self.model, with_tuples(features.plain_features(each_in_order(x, self.manifest.columns)))

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from tuner_app.compiled.model_fit import first_line
 from tuner_app.data import targets
 from tuner_app.errors import ProjectError, SearchError, TunerAppError
 from tuner_app.execution.base import Batch, Outcome
@@ -27,6 +26,7 @@ from tuner_app.process.versions import package_versions
 from tuner_app.records.refit_plan import RefitPlan, refit_plan
 from tuner_app.records.results import Candidate
 from tuner_app.records.tasks import REFIT_FOLD, FoldTask
+from tuner_app.records.text import first_line
 from tuner_app.storage.manifest import Manifest, change_manifest, load_manifest
 from tuner_app.training.fitter import FoldFitter
 

@@ -21,7 +21,7 @@ from keras.src.backend.common import global_state
 from keras.src.random.seed_generator import GLOBAL_SEED_GENERATOR
 from keras.src.utils.rng_utils import GLOBAL_RANDOM_SEED
 
-from tuner_app.compiled import programs
+from tuner_app.compiled.building import build_lock
 from tuner_app.training import global_random
 from tuner_app.training.recompile import recompile
 
@@ -90,7 +90,7 @@ def build_seeded(
         seed: Decides the initial weights.
     """
     # Initialisers draw from random numbers that all threads share: one build at a time.
-    with programs.build_lock, global_random.kept():
+    with build_lock, global_random.kept():
         _seed_everything(seed)
         return build(hyperparameters)
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tuner_app.compiled import model_fit, programs
+from tuner_app.compiled import model_fit
+from tuner_app.compiled.building import build_lock
 from tuner_app.compiled.callback_paths import OwnPaths
 from tuner_app.compiled.stages import Stages
 from tuner_app.execution.base import FoldStopped
@@ -121,11 +122,11 @@ class FitRun:
                 self.shared.tell_of_draws(global_random.drawn_since(before))
             return
         yield
-        if programs.build_lock.acquire(blocking=False):  # Else a build has seeded them; the search's end will tell.
+        if build_lock.acquire(blocking=False):  # Else a build has seeded them; the search's end will tell.
             try:
                 self.shared.tell_of_draws(global_random.drawn_since(self._random_state))
             finally:
-                programs.build_lock.release()
+                build_lock.release()
 
     def _tell_what_copies_collected(self) -> None:
         """One line per search for each class whose copies have collected what nobody will find."""
@@ -146,9 +147,7 @@ class FitRun:
         rows = Rows(structure, index)
         if not has_own_fit(self.spec.hypermodel):
             return rows
-        copied = rows.copy()
-        self.context.known[id(copied)] = (copied, rows)
-        return copied
+        return self.context.origins.copies_of(rows)
 
     def _own_callbacks(self, callbacks: Any) -> list[Any]:
         """Copies of the user's callbacks, which write to places of this fold, and the tuner's own."""

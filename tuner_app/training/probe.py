@@ -18,7 +18,8 @@ import keras_tuner
 import numpy as np
 import tensorflow as tf
 
-from tuner_app.compiled import programs
+from tuner_app.compiled.arrays import as_keras_array
+from tuner_app.compiled.program import is_standard_step, results_of
 from tuner_app.data.prepare import SearchData
 from tuner_app.folds.rows import map_arrays, with_tuples
 from tuner_app.records import metric_values
@@ -228,10 +229,10 @@ def _activation(tensor: Any) -> str | None:
 
 def _names_in_logs(model: keras.Model, batch: Any) -> tuple[set[str], set[str]]:
     """The names in the logs of training and validation. Keras's own two steps have the same: one is taken."""
-    validation = _flat_names(programs.results_of(model, model.test_step(batch)))
-    if programs.is_standard_step(model, "train_step"):
+    validation = _flat_names(results_of(model, model.test_step(batch)))
+    if is_standard_step(model, "train_step"):
         return validation, validation
-    return _flat_names(programs.results_of(model, model.train_step(batch))), validation
+    return _flat_names(results_of(model, model.train_step(batch))), validation
 
 
 def _flat_names(logs: Mapping[str, Any]) -> set[str]:
@@ -244,9 +245,7 @@ def _flat_names(logs: Mapping[str, Any]) -> set[str]:
 
 def first_rows(structure: Any) -> Any:
     """A few rows of nested arrays as Keras hands them to a step: tensors in its own precision, tuples for lists."""
-    return map_arrays(
-        lambda array: tf.convert_to_tensor(programs.as_keras_array(array[:_ROWS])), with_tuples(structure)
-    )
+    return map_arrays(lambda array: tf.convert_to_tensor(as_keras_array(array[:_ROWS])), with_tuples(structure))
 
 
 def _adds_no_metric(callback: Any) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 from tuner_app.compiled import model_fit
 from tuner_app.folds.rows import Rows, arrays_in
 from tuner_app.records import metric_values
+from tuner_app.records.text import first_line
 from tuner_app.storage import model_file
 from tuner_app.training.fit_run import FitRun
 
@@ -40,7 +41,7 @@ def _forgiving(run: FitRun, lack: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = model_fit.first_line(error)
+        reason = first_line(error)
         run.shared.tell_once(f"{lack} {reason}", f"A fit has {lack}, because of {type(error).__name__}: {reason}.")
 
 

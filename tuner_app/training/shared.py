@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 
-from tuner_app.compiled import programs
+from tuner_app.compiled.building import build_lock
+from tuner_app.compiled.programs import ProgramCache
 from tuner_app.folds.rows import arrays_in
 from tuner_app.training import global_random
 from tuner_app.training.spec import FitSpec
@@ -27,10 +28,10 @@ class SharedByFits:
     """
 
     def __init__(self, spec: FitSpec) -> None:
-        self.cache = programs.ProgramCache()
+        self.cache = ProgramCache()
         for array in arrays_in([spec.x, spec.y, spec.sample_weight]):
             self.cache.keep(array)
-        with programs.build_lock:  # Else a build has seeded them meanwhile.
+        with build_lock:  # Else a build has seeded them meanwhile.
             self._random_state = global_random.state()
 
     def tell_once(self, subject: str, line: str) -> None:
@@ -45,5 +46,5 @@ class SharedByFits:
 
     def tell_of_all_draws(self) -> None:
         """Say which were drawn since the beginning; for the end, when nothing builds any more."""
-        with programs.build_lock:
+        with build_lock:
             self.tell_of_draws(global_random.drawn_since(self._random_state))

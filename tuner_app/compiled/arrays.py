@@ -1,0 +1,64 @@
+"""Arrays as Keras feeds them to a step, and what a trace sees of them.
+
+Owns types and shapes of single arrays and of nested ones. Which rows of them a fit takes is the business of `rows`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tuner_app.folds.rows import map_arrays
+
+
+class NotCompilableError(Exception):
+    """This model or this fit cannot run as one program; the message says why."""
+
+
+def spec(array: Any) -> tf.TensorSpec:
+    """The shape and type of an array with an open number of rows."""
+    return tf.TensorSpec((None, *array.shape[1:]), tf.as_dtype(array.dtype))
+
+
+def as_keras_array(array: Any) -> Any:
+    """An array as Keras feeds it: floating-point numbers in Keras's own precision."""
+    plain = np.asarray(array)
+    return plain.astype(keras.config.floatx(), copy=False) if plain.dtype.kind == "f" else plain
+
+
+def as_tensor(array: Any) -> Any:
+    """An array as a tensor, as Keras would feed it.
+
+    Raises:
+        NotCompilableError: TensorFlow has no tensor for such an array.
+    """
+    try:
+        return tf.convert_to_tensor(as_keras_array(array))
+    except (TypeError, ValueError, tf.errors.OpError) as error:
+        kind = getattr(array, "dtype", type(array).__name__)
+        raise NotCompilableError(f"arrays of type {kind} cannot become tensors") from error
+
+
+def with_text_tensors(structure: Any) -> Any:
+    """Arrays as Keras's own loops take them: text as tensors (Keras 3.15 takes it as an array of one axis at most)."""
+
+    def convert(array: Any) -> Any:
+        return tf.convert_to_tensor(array, tf.string) if array.dtype.kind in "OUS" else array
+
+    return map_arrays(convert, structure)
+
+
+def batch_of(x: Any, y: Any, weight: Any, order: Any) -> Any:
+    """The rows of some numbers as Keras hands a batch to a step: `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`."""
+    if y is None:
+        return (taken(x, order),) if isinstance(x, tuple) else taken(x, order)
+    parts = (x, y) if weight is None else (x, y, weight)
+    return tuple(taken(part, order) for part in parts)
+
+
+def taken(structure: Any, order: Any) -> Any:
+    """The rows of some numbers, of each of nested tensors."""
+    return map_arrays(lambda array: tf.gather(array, order), structure)

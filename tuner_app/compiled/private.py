@@ -1,0 +1,133 @@
+"""Everything of TensorFlow and Keras that this folder uses and that is not public, each with its reason.
+
+Owns the whole list, so that a new version of either is tried here first (`tests/compiled/test_private.py` asks for each
+by itself). All of it is that of TensorFlow 2.21 and Keras 3.15. Who may use it: the modules of this folder.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras.src.backend.common import global_state
+from tensorflow.python.eager import context as tf_context
+from tensorflow.python.framework import ops as tf_ops
+from tensorflow.python.framework.func_graph import FuncGraph
+
+
+def in_one_thread() -> Any:
+    """A context in which graphs are traced for, and run in, the calling thread.
+
+    TensorFlow's usual executor hands each small operation to a pool of threads, which costs more than the operation;
+    the pool's threads wait for work by spinning, at the expense of the other fits. No public name chooses an executor.
+    """
+    return tf_context.function_executor_type("SINGLE_THREADED_EXECUTOR")
+
+
+def on_other_variables(concrete: Any, variables: Sequence[Any]) -> Any:
+    """A traced function that works on other variables than those it was traced on, one for each capture.
+
+    The copy is shallow: graph and executable stay one for all. `ConcreteFunction` is public, its captures are not.
+    """
+    bound = copy.copy(concrete)
+    bound.set_external_captures([variable.handle for variable in variables])
+    bound.variables_in_use = variables  # handles do not keep their variables alive
+    return bound
+
+
+def captures_of(concrete: Any) -> list[Any]:
+    """The tensors that a traced function takes from outside, in the order of `on_other_variables`."""
+    return list(concrete.captured_inputs)
+
+
+def forget_gradients(graph_name: str) -> None:
+    """Undo what the tracing of graphs of a name leaves behind in TensorFlow.
+
+    `tf.custom_gradient` (Keras's optimizers use it) registers a function for each trace, for ever, and with it the
+    whole graph. Nobody differentiates a training step, so these are of no use once a step is traced. Whoever calls this
+    holds the build lock: another thread's trace would add to the registry meanwhile.
+    """
+    entries = getattr(getattr(tf_ops, "gradient_registry", None), "_registry", {})
+    for name in [name for name in list(entries) if name.startswith("CustomGradient-")]:
+        if _is_of_graphs_named(graph_name, entries[name]["type"]):
+            del entries[name]
+
+
+def _is_of_graphs_named(graph_name: str, gradient: Any) -> bool:
+    # The names are those of variables within `tf.custom_gradient`; where they are others, nothing is forgotten.
+    within = inspect.getclosurevars(gradient).nonlocals.get("tape_grad_fn")
+    result = inspect.getclosurevars(within).nonlocals.get("result") if within is not None else None
+    graphs = [getattr(tensor, "graph", None) for tensor in tf.nest.flatten(result)]
+    return any(graph is not None and _outermost_name(graph).startswith(graph_name) for graph in graphs)
+
+
+def _outermost_name(graph: Any) -> str:
+    """The name of the function that a graph (the body of a loop, say) is a part of."""
+    name = ""
+    while isinstance(graph, FuncGraph):
+        name, graph = str(graph.name), graph.outer_graph
+    return name
+
+
+def layers_of(model: keras.Model, *, include_self: bool = False) -> list[Any]:
+    """All layers, those within layers and models included; `model.layers` has only the outermost."""
+    return list(model._flatten_layers(include_self=include_self))
+
+
+def output_shapes_of(layer: Any) -> list[Any]:
+    """The shapes that a layer of a functional model puts out, wherever it is used.
+
+    `layer.output` raises where a layer is used twice.
+    """
+    return [tensor.shape for node in layer._inbound_nodes for tensor in node.output_tensors]
+
+
+def build_symbolically(model: keras.Model, batch: tuple[Any, ...]) -> None:
+    """Make the variables of layers, loss, metrics and optimizer; `model.build` makes those of the layers alone."""
+    model._symbolic_build(data_batch=batch)
+
+
+def compiling_of(model: keras.Model) -> Any:
+    """What the last `compile` was given, None before: another object after each `compile`.
+
+    `get_compile_config` has it serialised, with no mark that tells one compiling from the next.
+    """
+    return getattr(model, "_compile_config", None)
+
+
+def is_distributed(model: keras.Model) -> bool:
+    """Whether a model was made under a strategy; `tf.distribute` tells that only while one is entered."""
+    return model._distribute_strategy is not None
+
+
+def restored_epoch(model: keras.Model) -> int | None:
+    """The epoch to begin with that `BackupAndRestore` has left in the model; None where it has not."""
+    return model._initial_epoch  # type: ignore[no-any-return]
+
+
+def profiles_batches(callback: keras.callbacks.TensorBoard) -> bool:
+    """Whether `profile_batch` names a batch: the callback keeps what it has read of it."""
+    return bool(callback._start_batch)
+
+
+def excludes_from_weight_decay(optimizer: Any) -> bool:
+    """Whether `exclude_from_weight_decay` was called, of which an optimizer's configuration says nothing."""
+    names = ("_exclude_from_weight_decay", "_exclude_from_weight_decay_pattern")
+    return any(getattr(optimizer, name, None) for name in names)
+
+
+def scoped_objects() -> Mapping[str, Any]:
+    """The objects of the `CustomObjectScope` that is entered; `get_custom_objects` has the registered ones alone."""
+    return global_state.get_global_attribute("custom_objects_scope_dict") or {}
+
+
+def is_of_keras(module: Any) -> bool:
+    """Whether a module's name, as classes, functions and serialised configurations have it, lies within Keras.
+
+    Keras lists its public names only, and makes models of classes that have none (`Functional`).
+    """
+    return str(module).partition(".")[0] == str(keras.__name__)
