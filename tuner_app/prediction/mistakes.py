@@ -11,6 +11,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from tuner_app.analysis.confusion import ConfusedPicture
@@ -47,7 +48,9 @@ def confused_pictures(dataset: Dataset, predictor: Predictor, *, limit: int = MO
     probabilities = predictor.predict_proba(dataset.x_test.reshape(-1, *shape))
     predicted = label_array(predictor.manifest.classes)[np.argmax(probabilities, axis=1)]
     true, sure = dataset.classes[dataset.y_test], np.max(probabilities, axis=1)
+    # As text: the labels of a CSV file and those of a manifest may be 1 here and "1" there.
     wrong = np.flatnonzero(predicted.astype(str) != true.astype(str))
+    # Stable, so that of equally sure mistakes the first rows are shown, whatever NumPy's sort.
     surest = wrong[np.argsort(-sure[wrong], kind="stable")][:limit]
     pictures = dataset.x_test.reshape(-1, *dataset.image_shape)
     return [ConfusedPicture(pictures[row], true[row].item(), predicted[row].item(), float(sure[row])) for row in surest]
@@ -80,17 +83,35 @@ def kept_pictures(project: Project) -> list[ConfusedPicture]:
     if not project.pictures_file.exists() or not project.manifest_file.exists():
         return []
     try:
-        content = read_json(project.pictures_file)
-        if content["model_sha256"] != _model_of(project):
+        kept = msgspec.convert(read_json(project.pictures_file), _Pictures)
+        # A later refit leaves the pictures of the model before it, which are no longer this one's mistakes.
+        if kept.model_sha256 != _model_of(project):
             return []
-        return [_from_json(picture) for picture in content["pictures"]]
-    except (ProjectError, InputError, KeyError, TypeError, ValueError) as error:
+        return [_shown(picture) for picture in kept.pictures]
+    except (ProjectError, InputError, KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
         logger.warning("%s is left out of the report: it is damaged (%s).", project.pictures_file, error)
         return []
 
 
 def _model_of(project: Project) -> str:
     return str(read_json(project.manifest_file)["model_sha256"])
+
+
+class _Picture(msgspec.Struct):
+    """A picture in the file."""
+
+    true_label: int | float | bool | str
+    predicted_label: int | float | bool | str
+    probability: float
+    # Two axes, or three in colour: NumPy says whether it is one of these, which no type of msgspec can.
+    image: list[Any]
+
+
+class _Pictures(msgspec.Struct):
+    """The file: the pictures, and the model that they belong to."""
+
+    model_sha256: str
+    pictures: list[_Picture]
 
 
 def _to_json(picture: ConfusedPicture) -> dict[str, Any]:
@@ -102,6 +123,6 @@ def _to_json(picture: ConfusedPicture) -> dict[str, Any]:
     }
 
 
-def _from_json(content: dict[str, Any]) -> ConfusedPicture:
-    image = np.asarray(content["image"], dtype=np.float64)
-    return ConfusedPicture(image, content["true_label"], content["predicted_label"], float(content["probability"]))
+def _shown(picture: _Picture) -> ConfusedPicture:
+    image = np.asarray(picture.image, dtype=np.float64)
+    return ConfusedPicture(image, picture.true_label, picture.predicted_label, picture.probability)

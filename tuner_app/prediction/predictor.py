@@ -28,6 +28,7 @@ from tuner_app.storage.manifest import (
 )
 from tuner_app.storage.project import Project
 
+# A change of these changes predictions in the last bit: a product of matrices rounds by the number of its rows.
 _BLOCK = 256
 # Where a row has more numbers than this, such as a large picture, so many rows would take too much memory at once.
 _LARGE_ROW = 2**14
@@ -131,9 +132,10 @@ class Predictor:
             return self.model.predict(with_text_tensors(arrays), batch_size=batch_size, verbose=0)
         rows = checked_rows(in_order(x, self.manifest.feature_names), tuple(self.manifest.input_shape))
         block = _block(rows)
+        # Whole blocks only, so that `batch_size` decides on memory and on no number.
         at_once = math.ceil(batch_size / block) * block
         pieces = [self._run(rows[start : start + at_once]) for start in range(0, len(rows), at_once)]
-        if not pieces:
+        if not pieces:  # no rows: one of zeros tells the shape and the type of the answer
             return map_arrays(lambda a: a[:0], self._run(np.zeros((1, *rows.shape[1:]), dtype=rows.dtype)))
         return _joined(pieces)
 
@@ -147,8 +149,10 @@ class Predictor:
                 return self.model.predict_step((block,))
 
             self._forward = forward if self.model.run_eagerly else tf.function(forward)
+        # Whole numbers stay: an Embedding takes no floats, and a model casts pictures itself.
         if rows.dtype.kind == "f":
             rows = rows.astype(keras.config.floatx(), copy=False)
+        # The last block is filled up with zeros, whose answers are cut off again.
         n_blocks = math.ceil(len(rows) / _block(rows))
         padding = [(0, n_blocks * _block(rows) - len(rows)), *[(0, 0)] * (rows.ndim - 1)]
         blocks = tf.split(tf.constant(np.pad(rows, padding)), n_blocks)
@@ -163,6 +167,7 @@ def _block(rows: npt.NDArray[Any]) -> int:
 
 def _joined(pieces: Sequence[Any]) -> Any:
     """Outputs one after another, in the structure that each piece has."""
+    # In the order in which `map_arrays` walks the first piece.
     columns = iter(zip(*(arrays_in(piece) for piece in pieces), strict=True))
     return map_arrays(lambda _: np.concatenate([np.asarray(part) for part in next(columns)]), pieces[0])
 
@@ -204,9 +209,10 @@ def _check_model(project: Project, model: Any, manifest: Manifest) -> None:
         )
 
 
-def _fits(shape: tuple[int | None, ...], found: list[int]) -> bool:
+def _fits(shape: tuple[int | None, ...], row_shape: list[int]) -> bool:
     """Whether rows of one shape suit a model's input; Keras puts a single last axis in or takes it off."""
-    if len(shape) != len(found) and sorted((shape, tuple(found)), key=len)[1][-1:] == (1,):
-        longer = len(shape) > len(found)
-        shape, found = (shape[:-1], found) if longer else (shape, found[:-1])
-    return len(shape) == len(found) and all(a in (None, b) for a, b in zip(shape, found, strict=True))
+    if len(shape) != len(row_shape) and sorted((shape, tuple(row_shape)), key=len)[1][-1:] == (1,):
+        longer = len(shape) > len(row_shape)
+        shape, row_shape = (shape[:-1], row_shape) if longer else (shape, row_shape[:-1])
+    # None is an axis of any length, such as that of a sequence.
+    return len(shape) == len(row_shape) and all(a in (None, b) for a, b in zip(shape, row_shape, strict=True))

@@ -24,6 +24,7 @@ def with_axes_of(model: Any, arrays: Any) -> Any:
 
 def each_in_order(x: Any, columns: Any) -> Any:
     """The tables among several inputs with their columns in order."""
+    # What came in another structure than in training goes on as it is: Keras says best what the model takes.
     if isinstance(columns, Mapping):
         is_alike = isinstance(x, Mapping) and set(x) == set(columns)
         return {key: each_in_order(x[key], columns[key]) for key in x} if is_alike else x
@@ -42,15 +43,15 @@ def in_order(x: Any, names: Sequence[str] | None) -> Any:
     present = list(getattr(x, "columns", ()))
     if names is None or not present or present == list(names):
         return x
-    there, wanted = Counter(present), set(names)
-    missing = [name for name in names if name not in there]
-    extra = [name for name in there if name not in wanted]
-    twice = [name for name, count in there.items() if count > 1]
+    counts, expected = Counter(present), set(names)
+    missing = [name for name in names if name not in counts]
+    extra = [name for name in counts if name not in expected]
+    twice = [name for name, count in counts.items() if count > 1]
     for what, columns in (("lacks", missing), ("also has", extra), ("has more than once", twice)):
         if columns:
-            shown = ", ".join(repr(name) for name in columns[:5]) + (", ..." if len(columns) > 5 else "")
+            listed = ", ".join(repr(name) for name in columns[:5]) + (", ..." if len(columns) > 5 else "")
             raise DataError(
-                f"x must have the {len(names)} columns that the model was trained on, but it {what} {shown}. "
+                f"x must have the {len(names)} columns that the model was trained on, but it {what} {listed}. "
                 "Give these columns and no others."
             )
     return x[list(names)]
@@ -66,9 +67,10 @@ def checked_rows(x: Any, input_shape: tuple[int, ...]) -> npt.NDArray[Any]:
     Raises:
         DataError: They have another shape, are no numbers, or are not finite.
     """
+    # NumPy makes floats of a list without rows and objects of such a table, neither of which says anything.
     has_rows = len(x) if isinstance(x, Sequence) else tuple(getattr(x, "shape", (1,))[:1]) not in ((), (0,))
     rows = features.plain_features(x) if has_rows else np.asarray(x)
-    if not has_rows and rows.dtype.kind == "O":  # a table without rows says nothing of what they would be
+    if not has_rows and rows.dtype.kind == "O":
         rows = rows.astype(np.float32)
     if rows.shape[1:] != input_shape or rows.ndim != len(input_shape) + 1:
         expected = ", ".join(["n_samples", *map(str, input_shape)])

@@ -44,12 +44,12 @@ def read_description(project: Project) -> dict[str, Any] | None:
     if not project.exists():
         return None
     try:
-        known = read_json(project.search_file)
-        check_consistent(known)
+        content = read_json(project.search_file)
+        check_consistent(content)
     except (ProjectError, KeyError, TypeError, ValueError):
         set_aside(project.search_file, "it was damaged or changed, so it does not say what was searched")
         return None
-    return known
+    return content
 
 
 def check_consistent(content: Mapping[str, Any]) -> None:
@@ -85,13 +85,14 @@ def check_same_search(project: Project, known: Mapping[str, Any], asked: Mapping
         ProjectError: Something differs; the message names it.
     """
     then = known["asked"]
+    # A key that the file's version did not write is no difference, or no old project could be continued.
     compared = {key: value for key, value in asked.items() if key in then or key not in ADDED_KEYS}
     differences = describe_differences(then, compared)
     if differences:
-        shown = differences[:_MOST_DIFFERENCES]
-        more = [f"and {len(differences) - len(shown)} more"] if len(differences) > len(shown) else []
+        first = differences[:_MOST_DIFFERENCES]
+        more = [f"and {len(differences) - len(first)} more"] if len(differences) > len(first) else []
         raise ProjectError(
-            f"The project {project.path} was made by another search: {'; '.join(shown + more)}. "
+            f"The project {project.path} was made by another search: {'; '.join(first + more)}. "
             f"Start over with {Remedy.OVERWRITE}, or choose {Remedy.ANOTHER_PROJECT}."
         )
 
@@ -109,7 +110,7 @@ def describe_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> lis
     phrases: list[str] = []
     for key in sorted({*then, *now}):
         before, after = then.get(key), now.get(key)
-        if before == after:
+        if before == after:  # 1 and 1.0 are no difference, as they are none to a fit
             continue
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             phrases += [f"{key} {phrase}" for phrase in describe_differences(before, after)]
@@ -120,8 +121,9 @@ def describe_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> lis
 
 def search_ids(asked: Mapping[str, Any]) -> list[str]:
     """The ids that a search may have: first that of this version, then those that earlier versions gave it."""
-    known_keys = [set(asked) - set(ADDED_KEYS[count:]) for count in range(len(ADDED_KEYS), -1, -1)]
-    ids = [digest({key: asked[key] for key in keys}) for keys in known_keys]
+    # Each earlier version asked without the keys that came after it; the id is over what it asked.
+    keys_by_version = [set(asked) - set(ADDED_KEYS[count:]) for count in range(len(ADDED_KEYS), -1, -1)]
+    ids = [digest({key: asked[key] for key in keys}) for keys in keys_by_version]
     return list(dict.fromkeys(ids))
 
 
@@ -135,8 +137,9 @@ def search_id(known: Mapping[str, Any] | None, asked: Mapping[str, Any], owners:
     """
     if known is not None:
         return str(known["search_id"])
-    ids, present = search_ids(asked), owners()
-    return next((one for one in ids if one in present), ids[0])
+    # Without `search.json` the records say whose they are. `owners` reads them all, so it is asked only now.
+    ids, owner_ids = search_ids(asked), owners()
+    return next((search_id for search_id in ids if search_id in owner_ids), ids[0])
 
 
 def _short(value: Any) -> str:

@@ -14,7 +14,7 @@ import os
 import pathlib
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -25,17 +25,12 @@ logger = logging.getLogger(__name__)
 
 Content = TypeVar("Content")
 
-
+# O_BINARY is Windows's: without it a line's end would become two bytes, and the checksum of a model another.
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
-
-
+# The checksums of all records on disk are over this spelling: another separator, and every old project is damaged.
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
-
-
 _CHECKSUM = "checksum"
-
-
-# The files that become another by a last rename: of `write_whole` and `model_file`.
+# The names of files that were to become another by a last rename: of `write_whole` and of `model_file`.
 _LEFTOVER = re.compile(r"\..+\.new|\..+\.\d+\.(keras|weights\.h5)")
 
 
@@ -53,27 +48,49 @@ def write_whole(path: pathlib.Path, content: str | bytes, *, durable: bool = Tru
     """
     data = content.encode() if isinstance(content, str) else content
     folder, name = os.path.split(path)
+    # In the file's own folder, since a rename is whole only within one file system; named by process and thread, since
+    # threads that fit write at the same time. Strings, not `pathlib`, which costs more than a small file itself.
     temporary = os.path.join(folder, f".{name}.{os.getpid()}-{threading.get_ident()}.new")
+    with becoming(path, temporary):
+        descriptor = _open(temporary, folder)
+        try:
+            _write_all(descriptor, data)
+            if durable:
+                # Before the rename: after a power cut the new name could otherwise stand for an empty file.
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def becoming(path: pathlib.Path, temporary: str | pathlib.Path) -> Iterator[None]:
+    """Let a temporary file, written in the body, become a file; where anything fails, nothing of it stays.
+
+    Args:
+        path: The file.
+        temporary: A name in the same folder that `is_leftover` knows, for who is killed half-way.
+
+    Raises:
+        ProjectError: The disk is full or the folder cannot be written.
+    """
     try:
         try:
-            descriptor = os.open(temporary, _NEW_FILE, 0o666)
-        except FileNotFoundError:
-            _make_folder(folder)
-            descriptor = os.open(temporary, _NEW_FILE, 0o666)
-        try:
-            try:
-                _write_all(descriptor, data)
-                if durable:
-                    os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            yield
             os.replace(temporary, path)
-        except BaseException:
+        except BaseException:  # Ctrl-C, too
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
             raise
     except OSError as error:
         raise ProjectError(cannot_write(path, error)) from error
+
+
+def _open(temporary: str, folder: str) -> int:
+    try:
+        return os.open(temporary, _NEW_FILE, 0o666)
+    except FileNotFoundError:  # asked for only now: of many records in a folder only the first finds none
+        _make_folder(folder)
+        return os.open(temporary, _NEW_FILE, 0o666)
 
 
 def _make_folder(folder: str) -> None:
@@ -84,8 +101,8 @@ def _make_folder(folder: str) -> None:
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
-    """Without a file object, which costs more than a small file itself."""
-    while data:
+    """Write without a file object, which costs more than a small file itself."""
+    while data:  # the system may take less than it is given
         data = data[os.write(descriptor, data) :]
 
 
@@ -106,12 +123,12 @@ def set_aside(path: pathlib.Path, reason: str) -> None:
 
 def set_all_aside(paths: Sequence[pathlib.Path], reason: str) -> None:
     """Rename files that cannot be used for one reason, such as those of another search, and say so in one line."""
-    kept = [_renamed(path).name for path in paths]
+    names = [_renamed(path).name for path in paths]
     if len(paths) == 1:
         line = "%s is not used: %s. It is kept as %s; what is missing now is done again."
     else:
         line = "%s are not used, each because %s. They are kept as %s and so on; what is missing now is done again."
-    logger.warning(line, first_of(paths), reason, kept[0])
+    logger.warning(line, first_of(paths), reason, names[0])
 
 
 def first_of(paths: Sequence[pathlib.Path]) -> str:
@@ -120,6 +137,7 @@ def first_of(paths: Sequence[pathlib.Path]) -> str:
 
 
 def _renamed(path: pathlib.Path) -> pathlib.Path:
+    """A file's new name, which no file that was set aside before has: that one may be all that is left of a fold."""
     aside = path.with_name(f"{path.name}.damaged")
     number = 1
     while aside.exists():
@@ -146,6 +164,7 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
         raise ProjectError(f"{path} cannot be read as JSON ({error}). {Remedy.SEARCH_ANEW}.") from error
     if not isinstance(content, dict):
         raise ProjectError(f"{path} must hold a JSON object, not a {type(content).__name__}. {Remedy.SEARCH_ANEW}.")
+    # Projects of the first version have no checksum here, and must open.
     checksum = content.pop(_CHECKSUM, None)
     if checksum is not None and checksum != digest(content):
         raise ProjectError(
@@ -187,6 +206,7 @@ def wrong_field(error: msgspec.ValidationError) -> str | None:
 
 def digest(content: Any) -> str:
     """A short fingerprint of JSON content: 32 hexadecimal digits of SHA-256."""
+    # By Python's writer and not by msgspec's, which spells 1e-05 as 1e-5 and leaves letters beyond ASCII as they are.
     return hashlib.sha256(_CANONICAL.encode(content).encode()).hexdigest()[:32]
 
 

@@ -21,6 +21,7 @@ from tuner_app.storage.files import digest, parsed, wrong_field
 _JSON = json.JSONEncoder(allow_nan=False)
 _NUMBER_OF_WORD = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
+# JSON's numbers know no bound: what no 64 bits hold was never written here, and NumPy would not take it.
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Finite = Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
 Number = Finite | Literal["nan", "inf", "-inf"]
@@ -33,6 +34,7 @@ class DamagedRecordError(ProjectError):
 class _File(msgspec.Struct):
     """A whole file: the record, its checksum, and the search that it belongs to."""
 
+    # Compared with what they must be, whatever their type.
     search_id: Any
     checksum: Any
     record: dict[str, Any]
@@ -78,6 +80,7 @@ def encode(result: FoldResult, search_id: str) -> str:
         search_id: What ties it to its search (`search.json` holds the same).
     """
     record = vars(result)
+    # Nearly all records are of finite numbers; to look at each number first would cost more than all the rest.
     try:
         text = _JSON.encode(record)
     except ValueError:  # NaN or infinity

@@ -20,6 +20,7 @@ import msgspec
 from tuner_app.errors import ProjectError, Remedy
 from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.score import Objective, ScoreRule
+from tuner_app.records.tables import trial_order
 from tuner_app.storage import description
 from tuner_app.storage.files import first_of, read_json, set_all_aside, write_whole
 from tuner_app.storage.fold_record import DamagedRecordError, Number, decode, decode_with_owner, encode, without_nan
@@ -50,6 +51,7 @@ class Journal:
         Raises:
             ProjectError: The disk is full or the folder cannot be written.
         """
+        # In the thread that has fitted, so that a slow disk does not keep the others from their next fit.
         path = self.project.fold_file(result.trial_id, result.fold, result.execution)
         write_whole(path, encode(result, self.search_id), durable=durable)
 
@@ -67,9 +69,11 @@ def _read_records(
     """The good records of a project, and by reason the files that are none."""
     results: list[FoldResult] = []
     unusable: dict[str, list[pathlib.Path]] = {}
+    # Sorted, since the folder's own order is the disk's: warnings and records come in one order everywhere.
     for path in sorted(project.path.glob("trial_*/fold_*.json")):
         try:
             result = decode(path.read_text(encoding="utf-8"), search_id)
+            # A copied file is whole and fits its checksum, but would count one fit as two.
             if path != project.fold_file(result.trial_id, result.fold, result.execution) or result.fold >= n_splits:
                 raise DamagedRecordError("it lies in the place of another fold")
             results.append(result)
@@ -142,12 +146,13 @@ def load_search(project: Project) -> SearchRecord:
         raise ProjectError(f"{project.search_file} is damaged ({error!r}). {Remedy.SEARCH_ANEW}.") from error
     rule, n_splits, executions = search.rule.as_rule(), search.n_splits, search.executions_per_trial
     results, unusable = _read_records(project, search.search_id, n_splits)
+    # A reader leaves the files where they are: only who holds the lock sets them aside.
     for reason, paths in unusable.items():
         line = "%s is left out: %s." if len(paths) == 1 else "%s are left out, each because %s."
         logger.warning(line, first_of(paths), reason)
     candidates = tuple(
-        Candidate.of(found.trial_id, found.values, found.folds, rule, n_fits=n_splits * executions)
-        for found in group(results)
+        Candidate.of(candidate.trial_id, candidate.values, candidate.folds, rule, n_fits=n_splits * executions)
+        for candidate in group(results)
     )
     return SearchRecord(project, content, candidates, rule, n_splits, executions)
 
@@ -171,7 +176,8 @@ def group(results: list[FoldResult]) -> tuple[Candidate, ...]:
     A candidate's values are those of all its folds together; a fold that contradicts those before it is left out.
     """
     by_trial: dict[str, list[FoldResult]] = {}
-    for result in sorted(results, key=lambda r: (len(r.trial_id), r.trial_id, r.fold, r.execution)):
+    # By the id's length first: Keras Tuner counts on after 9999, and "10000" comes after "9999".
+    for result in sorted(results, key=lambda r: (*trial_order(r.trial_id), r.fold, r.execution)):
         by_trial.setdefault(result.trial_id, []).append(result)
     return tuple(_candidate(trial_id, folds) for trial_id, folds in by_trial.items())
 
@@ -180,6 +186,7 @@ def _candidate(trial_id: str, folds: list[FoldResult]) -> Candidate:
     values: dict[str, Any] = {}
     agreeing = []
     for fold in folds:
+        # A fit may have declared more than its task asked for; records of the first version do not say (None).
         own = {**fold.values, **(fold.declared or {}).get("values", {})}
         if any(name in values and values[name] != value for name, value in own.items()):
             logger.warning("Fold %d of trial %s is left out: it has other values than fold 0.", fold.fold, trial_id)

@@ -44,6 +44,7 @@ def keep_folds(project: Project, asked: Mapping[str, Any], splits: Splits) -> No
     Raises:
         ProjectError: The folder cannot be written.
     """
+    # Into memory first: NumPy itself would write a part of the file where the disk is full.
     buffer = io.BytesIO()
     arrays = {"asked": np.array(_identity(asked)), **_packed(splits, asked["data"]["rows"])}
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
@@ -64,14 +65,17 @@ def kept_folds(project: Project, asked: Mapping[str, Any]) -> Splits | None:
     if not project.folds_file.exists():
         return None
     try:
+        # Never pickled objects: a project may come from somebody else.
         with np.load(io.BytesIO(project.folds_file.read_bytes()), allow_pickle=False) as content:
             then = json.loads(str(content["asked"]))
             splits = _unpacked({name: content[name] for name in content.files}, then["folds"]["number"])
+        # The fingerprint of then: folds that do not fit it would be another search under the same name.
         if data_fingerprint(splits) != then["folds"]["fingerprint"]:
             raise ValueError("the folds do not fit their fingerprint")
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         logger.warning("%s is not used: it is damaged (%s).", project.folds_file, error)
         return None
+    # What is asked now has the fingerprint of folds drawn anew; those are what is to be replaced.
     now = json.loads(_identity(asked))
     then["folds"]["fingerprint"] = now["folds"]["fingerprint"]
     return splits if then == now else None
@@ -104,6 +108,7 @@ def _identity(asked: Mapping[str, Any]) -> str:
 
 def _packed(splits: Splits, rows: int) -> dict[str, npt.NDArray[Any]]:
     """Where each row is validated once, its fold's number, a byte a row; else the row numbers themselves."""
+    # Most splitters validate each row once: then a byte a row says it all, where row numbers take four and more.
     fold_of_row = np.zeros(rows, dtype=np.min_scalar_type(len(splits)))
     for fold, (_, validation) in enumerate(splits):
         fold_of_row[validation] = fold

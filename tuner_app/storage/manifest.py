@@ -115,6 +115,7 @@ def save_predictor(project: Project, model: Any, manifest: Manifest) -> None:
     Raises:
         ProjectError: The folder cannot be written, or not even the weights can be saved.
     """
+    # The model first: a manifest without its model would be an error, a model without its manifest only looks old.
     written = model_file.save_model(project.model_file, model)
     write_manifest(project, model, manifest, written)
     model_file.remove_other(project, written)
@@ -129,8 +130,10 @@ def write_manifest(project: Project, model: Any, manifest: Manifest, written: mo
         manifest: As in `save_predictor`.
         written: The model's file.
     """
+    # Only now is there a model to ask: a target of whole numbers was taken for classes before.
     if not has_an_output_for_each_class(model, manifest):
         manifest = dataclasses.replace(manifest, classes=None, decoding=None)
+    # The checksum of the model is no field of `Manifest`: it says which file was written, not what is expected of one.
     content = dataclasses.asdict(dataclasses.replace(manifest, model_file=written.name))
     write_json(project.manifest_file, sealed({**_plain(content), "model_sha256": written.sha256}))
 
@@ -169,12 +172,12 @@ def checked_model_file(project: Project) -> pathlib.Path:
     manifest, checksum = _read_manifest(project)
     path = project.path / manifest.model_file
     try:
-        found = model_file.checksum(path)
+        checksum_of_file = model_file.checksum(path)
     except FileNotFoundError:
         raise ProjectError(f"{path} is not there, but its manifest is. {Remedy.WRITE_ANEW}.") from None
     except OSError as error:
         raise ProjectError(f"{path} cannot be read: {error.strerror}. Make it readable.") from None
-    if found != checksum:
+    if checksum_of_file != checksum:
         raise ProjectError(
             f"{path} must be the file that {project.manifest_file.name} was written for, but it "
             f"has another checksum: it was changed or damaged. {Remedy.WRITE_ANEW}."
@@ -187,6 +190,7 @@ def has_an_output_for_each_class(model: Any, manifest: Manifest) -> bool:
     outputs = getattr(model, "output_shape", None)
     if manifest.classes is None or not isinstance(outputs, tuple) or outputs[-1] is None:
         return True
+    # The target's own width, where the manifest knows it, may be more than its classes: labels that no row had.
     width, count = manifest.answer.width, len(manifest.classes)
     is_known = outputs[-1] == (count if width is None else width) and count <= outputs[-1]
     return len(outputs) == 2 and (is_known or (outputs[-1] == 1 and count == 2))
@@ -227,6 +231,7 @@ def _problem_of(content: dict[str, Any]) -> str | None:
 
 
 def _not_as_it_must_be(name: str, value: Any) -> str:
+    # The outermost of a field's annotations holds its words; msgspec's own sentence would name a type of Python.
     kind = typing.get_type_hints(_File, include_extras=True)[name].__metadata__[-1].description
     shown = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
     return f": {name!r} must be {kind}, but is {shown}"
@@ -251,11 +256,15 @@ def _is_decoding(value: Any) -> bool:
 
 
 class _Source(msgspec.Struct):
+    """What of `data` is looked at; it holds more."""
+
     source: str | None = None
     target: str | None = None
 
 
 class _Recipe(msgspec.Struct):
+    """What of `rebuild` every version has; what else it says is checked by who rebuilds."""
+
     build: str
     x: dict[str, Any]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from tuner_app.errors import ProjectError
 from tuner_app.records.text import first_sentence
-from tuner_app.storage.files import cannot_write
+from tuner_app.storage.files import becoming
 from tuner_app.storage.project import Project
 
 logger = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def save_model(path: pathlib.Path, model: Any) -> ModelFile:
     """
     try:
         return _write(path, model.save)
-    except ProjectError:
+    except ProjectError:  # the disk is full: the weights alone would not fit either
         raise
     except Exception as error:  # Keras raises whatever the model's own code raises
         logger.debug("%s is not written whole: %r", path, error)
@@ -87,13 +87,14 @@ def load_whole_model(path: pathlib.Path, *, compiled: bool = False) -> Any:
     """
     from tuner_app.process.loading import import_tensorflow_quietly
 
+    # In this order: TensorFlow writes its greetings to the screen as it loads, and Keras loads it.
     import_tensorflow_quietly()
     import keras
 
     from tuner_app.models import preprocessing  # noqa: F401  registers the layers that a saved model may have
 
     if compiled:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # a loss of the user's own, which only this attempt needs
             return keras.saving.load_model(path, compile=True, safe_mode=True)
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 
@@ -119,10 +120,12 @@ def loading_obstacle(model: Any) -> str | None:
     """
     import keras
 
+    # A model that only predicts is loaded without its compilation, so a loss of the user's own is no obstacle.
     config = {**keras.saving.serialize_keras_object(model), "compile_config": None}
     own = sorted(set(_own_code(config)))
     with known_to_all_processes():
         try:
+            # Without real variables, which is quick and takes no memory.
             with contextlib.suppress(Exception), keras.StatelessScope():
                 keras.saving.deserialize_keras_object(config, safe_mode=True)
                 return None
@@ -138,16 +141,18 @@ def known_to_all_processes() -> Iterator[None]:
     """Keras without the classes that were registered in this process, but for this package's own."""
     import keras
 
+    # Keras's own dict (3.15), not a copy: a thread that registers or loads meanwhile would miss the user's classes. So
+    # it is the main thread that does this, before the first fold.
     registry = keras.saving.get_custom_objects()
-    kept = dict(registry)
-    for name in kept:
+    all_classes = dict(registry)
+    for name in all_classes:
         if not name.startswith(_OURS):
             del registry[name]
     try:
         yield
     finally:
         registry.clear()
-        registry.update(kept)
+        registry.update(all_classes)
 
 
 def checksum(path: pathlib.Path) -> str:
@@ -176,19 +181,14 @@ def _own_code(config: Any) -> Iterator[str]:
 
 def _write(path: pathlib.Path, save: Any) -> ModelFile:
     temporary = _temporary(path)
-    try:
+    with becoming(path, temporary):
         path.parent.mkdir(parents=True, exist_ok=True)
         save(temporary)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        found = ModelFile(path.name, checksum(temporary))
-        temporary.replace(path)
-    except OSError as error:
-        raise ProjectError(cannot_write(path, error)) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-    return found
+        # Before the rename: where the file cannot even be read again, the old one stays in its place.
+        sha256 = checksum(temporary)
+    return ModelFile(path.name, sha256)
 
 
 def _temporary(path: pathlib.Path) -> pathlib.Path:

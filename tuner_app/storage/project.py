@@ -22,6 +22,7 @@ from tuner_app.storage.files import cannot_write, is_leftover
 
 logger = logging.getLogger(__name__)
 
+# Without "/" and ".." a name cannot lead out of the directory, nor be hidden or taken for an option.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\- ]{0,99}")
 
 
@@ -158,6 +159,7 @@ class Project:
         Raises:
             ProjectError: It cannot be deleted.
         """
+        # Renamed first: a folder deleted half-way under its own name would be taken for a damaged search.
         doomed = self.path.with_name(f".{self.name}.removed")
         try:
             if doomed.exists():
@@ -184,6 +186,7 @@ class Project:
             return False
         lock = filelock.FileLock(self.lock_file)
         try:
+            # To try is the only way to ask; a search that begins at this very moment would be refused.
             with lock.acquire(blocking=False):
                 return False
         except filelock.Timeout:
@@ -198,6 +201,7 @@ class Project:
         Raises:
             ProjectError: Another search holds the lock, or the directory cannot be written.
         """
+        # The system's own lock, not the file's existence: a killed process leaves the file, but never the lock.
         lock = filelock.FileLock(self.lock_file)
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -224,17 +228,17 @@ def projects(directory: str | os.PathLike[str]) -> list[Project]:
     folder = pathlib.Path(directory)
     if not folder.is_dir():
         return []
-    found = []
+    begun = []
     for path in folder.iterdir():
         if path.is_dir() and _NAME.fullmatch(path.name) and not path.name.endswith((".", " ")):
             project = Project(folder, path.name)
             if project.exists() or project.manifest_file.exists():
-                found.append(project)
+                begun.append(project)
 
     def age(project: Project) -> tuple[float, float]:
         return (_modified(project.manifest_file), _modified(project.search_file))
 
-    return sorted(found, key=age, reverse=True)
+    return sorted(begun, key=age, reverse=True)
 
 
 def _trial_name(trial_id: str) -> str:
@@ -242,6 +246,7 @@ def _trial_name(trial_id: str) -> str:
 
 
 def _fold_stem(fold: int, execution: int) -> str:
+    # The first execution has no number: projects of one execution have had these names since the first version.
     return f"fold_{fold}" if execution == 0 else f"fold_{fold}_execution_{execution}"
 
 
