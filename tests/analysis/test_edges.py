@@ -18,8 +18,7 @@ from tuner_app.analysis.ranking import ranking_of
 def test_the_tutorials_512_nodes(tmp_path: pathlib.Path) -> None:
     (edge,) = edge_warnings(ranking_of(record_of(tmp_path, grid_of(TUTORIAL), tutorial_score)))
     assert (edge.name, edge.value, edge.side) == ("nodes", 512, "highest")
-    assert edge.command_line == "--nodes 256 512 1024"
-    assert edge.python == "[256, 512, 1024]"
+    assert edge.next_grid == (256, 512, 1024)
     assert not edge.inside_is_close
 
 
@@ -33,7 +32,7 @@ def test_the_lowest_value_of_a_loss(tmp_path: pathlib.Path) -> None:
     grid = grid_of({"learning_rate": [0.001, 0.01, 0.1]})
     record = record_of(tmp_path, grid, lambda v, k: 0.5 - v["learning_rate"], objectives=LOSS)
     (edge,) = edge_warnings(ranking_of(record))
-    assert (edge.side, edge.command_line) == ("lowest", "--learning-rates 0.0001 0.001 0.01")
+    assert (edge.side, edge.next_grid) == ("lowest", (0.0001, 0.001, 0.01))
 
 
 @pytest.mark.parametrize("values", [["relu", "tanh"], [False, True], [0.5], [True, 2.0, "x"]])

@@ -27,7 +27,7 @@ FLAGS = (
     "--disable-sync",
 )
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

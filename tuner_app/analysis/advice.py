@@ -7,15 +7,20 @@ next is computed by `edges`, the page belongs to `report`.
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Sequence
 
 from tuner_app.analysis.edges import EdgeWarning
 from tuner_app.analysis.effects import Effect
 from tuner_app.analysis.space import candidates_expected
+from tuner_app.records.text import value_text
 from tuner_app.storage.journal import SearchRecord
 
-# The hyperparameters that `python -m tuner_app.tune` has options for.
-_OPTIONS = frozenset({"nodes", "learning_rate"})
+TUNE = "tune.py"
+"""How a search begins its `command_line` that was made by `python -m tuner_app.tune`: with the file of that module."""
+
+OPTIONS = {"nodes": "--nodes", "learning_rate": "--learning-rates"}
+"""The option of `tune` for each hyperparameter that it has one for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,9 +60,20 @@ class Standing:
 def speaks_options(record: SearchRecord) -> bool:
     """Whether the search was made by `python -m tuner_app.tune`, whose user types options, not Python."""
     # `search.json` keeps the words of the command as the shell gave them; other scripts may be called tune.py too.
-    words = record.description.get("command_line")
     names = {name for candidate in record.candidates for name in candidate.values}
-    return isinstance(words, list) and words[:1] == ["tune.py"] and names <= _OPTIONS
+    return _words(record)[:1] == [TUNE] and names <= OPTIONS.keys()
+
+
+def command_typed(record: SearchRecord) -> str:
+    """The command line that made a search, as one would type it again; empty where `search.json` holds none."""
+    words = _words(record)
+    start = ["python", "-m", "tuner_app.tune"] if words[:1] == [TUNE] else words[:1]
+    return shlex.join([*start, *words[1:]])
+
+
+def _words(record: SearchRecord) -> list[str]:
+    words = record.description.get("command_line")
+    return [str(word) for word in words] if isinstance(words, list) else []
 
 
 def unfinished_words(standing: Standing, *, options: bool) -> str:
@@ -77,10 +93,15 @@ def unfinished_words(standing: Standing, *, options: bool) -> str:
 
 
 def next_values(edges: Sequence[EdgeWarning], *, options: bool) -> str:
-    """The values to try beyond some edges, as one line to type."""
+    """The values to try beyond some edges, as one line to type.
+
+    Args:
+        edges: The edges.
+        options: As `speaks_options` says: `--nodes 256 512 1024`, or else `nodes = [256, 512, 1024]`.
+    """
     if options:
-        return " ".join(edge.command_line for edge in edges)
-    return "; ".join(f"{edge.name} = {edge.python}" for edge in edges)
+        return " ".join(f"{OPTIONS[edge.name]} {' '.join(map(value_text, edge.next_grid))}" for edge in edges)
+    return "; ".join(f"{edge.name} = {list(edge.next_grid)}" for edge in edges)
 
 
 def imbalance_words(effects: Sequence[Effect]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +12,6 @@ import numpy.typing as npt
 from tuner_app.analysis.comparison import significance_of
 from tuner_app.analysis.ranking import RankedCandidate, Ranking
 from tuner_app.analysis.space import ABSENT, is_number
-from tuner_app.records.text import value_text
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,18 +33,6 @@ class EdgeWarning:
     grid: tuple[float, ...]
     next_grid: tuple[float, ...]
     inside_is_close: bool
-
-    @property
-    def command_line(self) -> str:
-        """The next grid as an option, such as `--nodes 256 512 1024`."""
-        plural = "s" if self.name == "learning_rate" else ""  # `tune` has --learning-rates, and --nodes.
-        option = shlex.quote(f"--{self.name.replace('_', '-')}{plural}")
-        return " ".join([option, *(value_text(value) for value in self.next_grid)])
-
-    @property
-    def python(self) -> str:
-        """The next grid as a list of Python numbers."""
-        return f"[{', '.join(repr(value) for value in self.next_grid)}]"
 
 
 def edge_warnings(ranking: Ranking) -> tuple[EdgeWarning, ...]:

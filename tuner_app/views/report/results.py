@@ -5,10 +5,10 @@ Owns their columns. The numbers are those of `cv_results_`, in the objective's o
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from tuner_app.analysis.advice import command_typed
 from tuner_app.analysis.ranking import RankedCandidate
 from tuner_app.analysis.space import ABSENT, listed_values
 from tuner_app.records.text import duration_text, value_text
@@ -77,23 +77,13 @@ def value_cells(findings: Findings, row: RankedCandidate) -> list[str]:
 
 def repeat_section(findings: Findings) -> Section:
     """The command, and every setting that `search.json` and the refit model's manifest hold."""
-    # A copy: the record is shared, and the command gets a place of its own.
-    description = dict(findings.record.description)
-    command = description.pop("command_line", None)
+    # The command has a place of its own.
+    description = {key: value for key, value in findings.record.description.items() if key != "command_line"}
     groups: dict[str, Any] = {"search": {k: v for k, v in description.items() if not isinstance(v, Mapping)}}
     groups |= {key: value for key, value in description.items() if isinstance(value, Mapping)}
     groups["refit model"] = {key: findings.manifest[key] for key in _REFIT if key in findings.manifest}
     cards = [_settings(name, group) for name, group in groups.items() if group]
-    return Section("repeat", "To repeat it", command=_command(command), cards=cards)
-
-
-def _command(words: Any) -> str:
-    """The command line as one would type it; empty where none is known."""
-    if not isinstance(words, list) or not words:
-        return ""
-    # `search.json` holds the command's own name, not how Python was told to run it.
-    start = ["python", "-m", "tuner_app.tune"] if words[0] == "tune.py" else words[:1]
-    return shlex.join(str(word) for word in [*start, *words[1:]])
+    return Section("repeat", "To repeat it", command=command_typed(findings.record), cards=cards)
 
 
 def _settings(name: str, content: Any) -> Card:
