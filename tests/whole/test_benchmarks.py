@@ -9,6 +9,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 from types import ModuleType
 from typing import Any
 
@@ -98,6 +99,15 @@ def test_journal_times_takes_the_last_fold_of_each_candidate(peers: ModuleType, 
         file.touch()
         os.utime(file, (when, when))
     assert peers.journal_times(tmp_path, 100.0) == [3.0, 4.0]
+
+
+def test_the_overhead_is_that_of_a_whole_search(
+    peers: ModuleType, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    outcome = peers.run_tuner_app_overhead(peers.OverheadWorkload(side=3), peers.Clock(), folds=2)
+    assert outcome.details["candidates"] == 9
+    assert 0 < outcome.details["candidate_ms"] < 60_000
 
 
 def test_compare_takes_ratios_of_medians(bench: ModuleType) -> None:
