@@ -46,18 +46,17 @@ NAMES = (".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in P
 LIBRARY = sorted(name for name in NAMES if not name.startswith(FOLDERS_OF_COMMANDS) and name not in OF_COMMANDS)
 
 
-@pytest.mark.parametrize("module", LIBRARY)
-def test_the_library_speaks_python(module: str) -> None:
+def test_the_library_speaks_python() -> None:
     of_a_command = re.compile(rf"{_OPTION.pattern}|{_COMMAND.pattern}|[Rr]un the same command")
-    assert not [(line, text) for line, text in texts(module) if of_a_command.search(text)]
+    spoken = [(module, line, text) for module in LIBRARY for line, text in texts(module)]
+    assert not [place for place in spoken if of_a_command.search(place[-1])]
 
 
-@pytest.mark.parametrize("module", LIBRARY)
-def test_no_remedy_in_words_of_a_message_stays_python_in_a_command(module: str) -> None:
+def test_no_remedy_in_words_of_a_message_stays_python_in_a_command() -> None:
     """What no `Remedy` covers would reach a command's user as an argument or a call of Python."""
     python = re.compile(r"overwrite=True|\bproject_name\b|another cv\b|argument target")
     calls = re.compile(r"[Cc]all search\(\)")
-    for line, text in texts(module):
+    for module, line, text in [(name, *spoken) for name in LIBRARY for spoken in texts(name)]:
         said = console.in_options(text)
         assert " " not in text or not python.search(said), f"{module}.py:{line}: {said}"
         # Those of a tuner are for who has one in hand.
