@@ -26,6 +26,7 @@ from tuner_app.records.results import FoldResult
 from tuner_app.records.score import ScoreRule
 from tuner_app.records.tasks import REFIT_FOLD, FoldTask
 from tuner_app.training.fitter import FoldFitter
+from tuner_app.training.keras_settings import KerasSettings
 from tuner_app.training.spec import FitSpec
 
 # What another process does: unpickle the fitter and the tasks, fit, and hand back what came of them.
@@ -68,7 +69,8 @@ def test_another_process_makes_the_same_numbers(data: Data, tmp_path: Path) -> N
     hypermodel, hyperparameters = DenseHyperModel((3,), 2), keras_tuner.HyperParameters()
     hypermodel.build(hyperparameters)
     tasks = tasks_of(data, hyperparameters.space, **hyperparameters.values)
-    fitter = fitter_of(data, hypermodel)
+    settings = KerasSettings(keras.config.dtype_policy(), {})  # without the classes that other tests have registered
+    fitter = fitter_of(data, hypermodel, settings=settings)
     here = [fitter(task) for task in tasks]  # what the fitter has made on the way stays in this process
     (tmp_path / "asked").write_bytes(pickle.dumps((fitter, tasks)))
     command = [sys.executable, "-c", ELSEWHERE, str(tmp_path / "asked"), str(tmp_path / "made")]

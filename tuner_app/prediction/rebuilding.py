@@ -72,6 +72,7 @@ def keep_model(
         ProjectError: The folder cannot be written, or not even the weights can be saved.
     """
     written = model_file.save_model(project.model_file, model)
+    # After the file, from which the weights of the second model are read.
     recipe = _recipe(project.path / written.name, model, manifest, build, space, x)
     write_manifest(project, model, dataclasses.replace(manifest, rebuild=recipe), written)
     model_file.remove_other(project, written)
@@ -122,7 +123,7 @@ def _recipe(
     path: pathlib.Path, model: keras.Model, manifest: Manifest, build: Build, space: Any, x: Any
 ) -> dict[str, Any] | None:
     """What `Manifest.rebuild` says; None where the model made again is not the trained one."""
-    rows = probe.first_rows(x)
+    rows = probe.first_rows(x)  # more than one, since some models answer by the whole batch
     try:
         again, description = _built(path, manifest, build, space, rows)
         with undisturbed():
@@ -140,9 +141,11 @@ def _built(
     space.values = dict(manifest.hyperparameters)
     with undisturbed():
         model = build_seeded(build, space, manifest.seed)
+        # A subclassed model has no weights before it has met rows. Keras 3.15 has no public name for all its layers.
         if not all(layer.built for layer in [model, *model._flatten_layers(include_self=False)]):
             model(rows, training=False)
         description = fingerprint.describe_model(model)
+        # `load_weights` reads an optimizer's state only into variables that are there.
         optimizer = getattr(model, "optimizer", None)
         if optimizer is not None:
             optimizer.build(model.trainable_variables)
@@ -152,8 +155,9 @@ def _built(
 
 def _answers_alike(model: keras.Model, again: keras.Model, rows: Any) -> bool:
     """Whether two models answer the same on some rows; a model that draws its answers is not asked."""
-    first, second, third = (_answers(one, rows) for one in (model, model, again))
-    return not _are_equal(first, second) or _are_equal(first, third)
+    # Asked twice: only a model that answers alike twice can be told from another one.
+    answers, answers_again, others = (_answers(one, rows) for one in (model, model, again))
+    return not _are_equal(answers, answers_again) or _are_equal(answers, others)
 
 
 def _answers(model: keras.Model, rows: Any) -> list[Any]:

@@ -30,6 +30,7 @@ def fit_callbacks(task: FoldTask, copied: list[Any], context: FitContext, hooks:
         context: Knows which callbacks can run, and moves their paths.
         hooks: What a subclass of the tuner adds. Its refits never call it: their trial has ended.
     """
+    # What cannot run in a refit goes first, so that it makes no folder.
     callbacks = context.stages.able(copied)
     context.paths.move(callbacks)
     return callbacks if hooks is None or task.is_refit else [*callbacks, *hooks.callbacks(task.trial_id)]

@@ -21,6 +21,7 @@ import tensorflow as tf
 from keras_tuner import errors as kt_errors
 
 from tuner_app.errors import InputError
+from tuner_app.process.packages import KERAS, KERAS_TUNER, OWN, package_of
 from tuner_app.training import global_random
 
 # Data and what belongs to the whole process; a copy of data would cost its memory once per fit.
@@ -28,7 +29,7 @@ _SHARED = (np.ndarray, tf.data.Dataset, keras.utils.PyDataset, types.ModuleType,
 _SHARED_PACKAGES = ("pandas", "scipy")
 _ATOMS = (str, bytes, int, float, complex, bool, type(None), type, types.FunctionType, types.BuiltinFunctionType)
 _CONTAINERS = (list, dict, set, collections.deque)
-_FRAMEWORKS = ("keras", "keras_tuner", "tuner_app")
+_FRAMEWORKS = (KERAS, KERAS_TUNER, OWN)
 # Keras's own callbacks keep these, and a subclass with them; nobody collects in them.
 _KEPT_BY_KERAS = frozenset({"params", "best_weights"})
 
@@ -46,7 +47,7 @@ class Contents:
     @classmethod
     def of(cls, owner: Any) -> Contents:
         """What an object holds now."""
-        return cls({name: (found, len(found)) for name, found in _containers(owner)})
+        return cls({name: (container, len(container)) for name, container in _containers(owner)})
 
     def grown(self, owner: Any, *, in_place: bool) -> list[str]:
         """The attributes that hold more than they did.
@@ -56,9 +57,9 @@ class Contents:
             in_place: Whether a container that has taken the place of another does not count.
         """
         names = []
-        for name, found in _containers(owner):
+        for name, container in _containers(owner):
             before, length = self.held.get(name, (None, 0))
-            if len(found) > length and (found is before or not in_place):
+            if len(container) > length and (container is before or not in_place):
                 names.append(name)
         return names
 
@@ -72,6 +73,7 @@ def copy_hypermodel(hypermodel: Any) -> Any:
         hypermodel: A `keras_tuner.HyperModel`. Plain functions, as everywhere in Python, are not copied.
     """
     with global_random.kept():
+        # deepcopy takes from its memo whatever stands there by identity: so these are not copied, wherever they are.
         return copy.deepcopy(hypermodel, {id(shared): shared for shared in _shared_by(hypermodel)})
 
 
@@ -98,23 +100,29 @@ def copies_of_its_own(hypermodel: Any, *, n_jobs: int) -> bool:
     return True
 
 
-def copy_callbacks(given: Any) -> list[Any]:
+def copy_callbacks(callbacks: Any) -> list[Any]:
     """Callbacks of one fit's own.
 
     Args:
-        given: A callback, a list or tuple of them, or None.
+        callbacks: A callback, a list or tuple of them, or None.
 
     Raises:
         FatalValueError: One cannot be copied.
     """
-    callbacks = list(given) if isinstance(given, list | tuple) else [] if given is None else [given]
+    originals = list_of(callbacks)
     try:
-        return copy.deepcopy(callbacks)
+        # All at once: two callbacks that share an object still share one afterwards.
+        return copy.deepcopy(originals)
     except Exception as error:  # whatever a user's class raises
         raise kt_errors.FatalValueError(
             "All callbacks of a search must be deep-copyable, since each fold needs its own. "
-            f"Received: {callbacks!r}, of which copy.deepcopy says: {error}"
+            f"Received: {originals!r}, of which copy.deepcopy says: {error}"
         ) from error
+
+
+def list_of(callbacks: Any) -> list[Any]:
+    """The callbacks that a user has given: one, a list or tuple of them, or None."""
+    return list(callbacks) if isinstance(callbacks, list | tuple) else [] if callbacks is None else [callbacks]
 
 
 def what_a_copy_collects(owner: Any, names: Sequence[str]) -> str:
@@ -133,10 +141,12 @@ def what_a_copy_collects(owner: Any, names: Sequence[str]) -> str:
 
 def _containers(owner: Any) -> Iterator[tuple[str, Any]]:
     """An object's public lists, dicts and sets, and those of the objects whose methods it calls (`LambdaCallback`)."""
-    is_frameworks = type(owner).__module__.split(".")[0] in _FRAMEWORKS
+    # By its class: a user's subclass of a callback of Keras's may well collect something.
+    is_frameworks = package_of(type(owner)) in _FRAMEWORKS
     for name, value in getattr(owner, "__dict__", {}).items():
         if isinstance(value, types.MethodType) and value.__self__ is not owner:
-            yield from ((f"{type(value.__self__).__name__}.{key}", found) for key, found in _containers(value.__self__))
+            inner = type(value.__self__).__name__
+            yield from ((f"{inner}.{key}", container) for key, container in _containers(value.__self__))
         elif isinstance(value, _CONTAINERS) and not (is_frameworks or name.startswith("_") or name in _KEPT_BY_KERAS):
             yield name, value
 
@@ -144,17 +154,17 @@ def _containers(owner: Any) -> Iterator[tuple[str, Any]]:
 def _shared_by(root: Any) -> list[Any]:
     """Everything to be shared that is within reach of an object."""
     shared: list[Any] = []
-    seen: set[int] = set()
-    left = [root]
-    while left:
-        value = left.pop()
-        if isinstance(value, _ATOMS) or id(value) in seen:
+    visited: set[int] = set()  # by identity: what is compared may be arrays, and objects refer to each other
+    queue = [root]
+    while queue:
+        value = queue.pop()
+        if isinstance(value, _ATOMS) or id(value) in visited:
             continue
-        seen.add(id(value))
-        if isinstance(value, _SHARED) or type(value).__module__.split(".")[0] in _SHARED_PACKAGES:
+        visited.add(id(value))
+        if isinstance(value, _SHARED) or package_of(type(value)) in _SHARED_PACKAGES:
             shared.append(value)
         else:
-            left.extend(_parts(value))
+            queue.extend(_parts(value))
     return shared
 
 

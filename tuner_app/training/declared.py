@@ -29,7 +29,7 @@ def declared_by_fit(
         empty where there is neither.
     """
     late = {name: value for name, value in hyperparameters.values.items() if name not in values}
-    if not late and len(hyperparameters.space) == len(space):
+    if not late and len(hyperparameters.space) == len(space):  # a space only grows; nearly every fit ends here
         return {}
     entries = unequal(entry for entry in hyperparameters.get_config()["space"] if entry not in space)
     declared: dict[str, Any] = json.loads(json.dumps({"space": entries, "values": late}, default=plain))
@@ -38,8 +38,8 @@ def declared_by_fit(
 
 def unequal(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Entries of a space without those that stand there already."""
-    kept: list[dict[str, Any]] = []
-    for entry in entries:
-        if entry not in kept:
-            kept.append(entry)
-    return kept
+    different: list[dict[str, Any]] = []
+    for entry in entries:  # dicts with lists in them: no set can hold them
+        if entry not in different:
+            different.append(entry)
+    return different

@@ -18,6 +18,7 @@ from keras_tuner import errors as kt_errors
 
 from tuner_app.compiled import model_fit
 from tuner_app.errors import DataError, InputError, ProjectError
+from tuner_app.process.packages import KERAS, KERAS_TUNER, OWN, TENSORFLOW
 from tuner_app.storage.files import cannot_write
 from tuner_app.training import fit_checks
 
@@ -28,7 +29,7 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 # The packages whose code may stand in a traceback above the user's first line.
 _BETWEEN_SEARCH_AND_USER = frozenset(
-    {"tuner_app", "keras", "keras_tuner", "tensorflow", "numpy", "optree", "h5py", *sys.stdlib_module_names}
+    {OWN, KERAS, KERAS_TUNER, TENSORFLOW, "numpy", "optree", "h5py", *sys.stdlib_module_names}
 )
 
 
@@ -69,6 +70,7 @@ def own_traceback(error: BaseException) -> str:
 def _cut_outer_frames(report: traceback.TracebackException, error: BaseException) -> None:
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     outer = next((number for number, frame in enumerate(frames) if _is_the_users(frame)), 0)
+    # The chain is cut as well: an error that code of ours has caught in between begins there, not in the user's code.
     report.stack = traceback.StackSummary.from_list(report.stack[outer:])
     for earlier, its_report in ((error.__cause__, report.__cause__), (error.__context__, report.__context__)):
         if earlier is not None and its_report is not None:

@@ -18,11 +18,13 @@ import keras
 import keras_tuner
 import numpy as np
 
+from tuner_app.process.packages import KERAS_TUNER, OWN, package_of
 from tuner_app.storage.files import digest
 
 # Names are Keras's own count, seeds may be drawn anew by each build, and where a layer was built for is in its weights.
 _IGNORED = frozenset({"name", "seed", "batch_input_shape", "batch_shape", "build_config", "registered_name", "layers"})
-_LIBRARIES = ("keras_tuner", "tuner_app", "builtins")
+# A package of these versions has this code; a project names the versions.
+_LIBRARIES = (KERAS_TUNER, OWN, "builtins")
 _COMPILED = ("optimizer", "loss", "loss_weights", "metrics", "weighted_metrics")
 
 
@@ -54,8 +56,8 @@ def source_digest(hypermodel: keras_tuner.HyperModel) -> str | None:
     Returns:
         32 hexadecimal digits; None where the code is not to be had, or is of this package.
     """
-    parts: list[Any] = [kind for kind in type(hypermodel).__mro__ if not _is_of_a_library(kind)]
-    if not parts and not _is_of_a_library(type(hypermodel), "tuner_app"):  # Keras Tuner's wrapper of a function
+    parts: list[Any] = [kind for kind in type(hypermodel).__mro__ if package_of(kind) not in _LIBRARIES]
+    if not parts and package_of(type(hypermodel)) != OWN:  # Keras Tuner's wrapper of a function
         build = vars(hypermodel).get("build")
         while isinstance(build, functools.partial):
             build = build.func
@@ -64,10 +66,6 @@ def source_digest(hypermodel: keras_tuner.HyperModel) -> str | None:
         return digest([_bare_code(part) for part in parts]) if parts else None
     except (OSError, TypeError, SyntaxError, ValueError):  # typed in at a prompt, or a lambda within a line
         return None
-
-
-def _is_of_a_library(kind: Any, *names: str) -> bool:
-    return kind.__module__.split(".")[0] in (names or _LIBRARIES)
 
 
 def _layer(layer: Any) -> dict[str, Any]:
@@ -98,8 +96,9 @@ def _settings(part: Any) -> dict[str, Any]:
 
 
 def _compiled(model: keras.Model) -> dict[str, Any]:
-    given = getattr(model, "_compile_config", None)
-    config = given.config if given is not None else {}
+    # Keras 3.15: the public `get_compile_config` fails where a loss or a metric is a function.
+    arguments = getattr(model, "_compile_config", None)
+    config = arguments.config if arguments is not None else {}
     described: dict[str, Any] = {}
     for name in _COMPILED:
         part = config.get(name)
@@ -170,8 +169,8 @@ def _serialised(value: Mapping[str, Any]) -> str:
     if name == "DTypePolicy":
         return str((config or {}).get("name"))
     arguments = config if isinstance(config, Mapping) else {}
-    shown = [f"{key}={_words(item)}" for key, item in arguments.items() if key not in _IGNORED and item is not None]
-    return f"{name}({', '.join(shown)})"
+    words = [f"{key}={_words(item)}" for key, item in arguments.items() if key not in _IGNORED and item is not None]
+    return f"{name}({', '.join(words)})"
 
 
 def _is_same(default: Any, value: Any) -> bool:
@@ -179,6 +178,8 @@ def _is_same(default: Any, value: Any) -> bool:
 
 
 def _bare_code(part: Any) -> str:
+    # Read anew each time: a notebook may put other code into the same class or function. What is no syntax (comments,
+    # layout) is gone once it is a tree.
     tree = ast.parse(textwrap.dedent(inspect.getsource(part)))
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):

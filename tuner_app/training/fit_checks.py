@@ -83,11 +83,12 @@ def check_option_names(options: Iterable[str], fit: Callable[..., Any], name: st
     Raises:
         InputError: It does not take one of them.
     """
-    known = [parameter for parameter in inspect.signature(fit).parameters if parameter != "self"]
-    unknown = [] if takes_any_option(fit) else [option for option in options if option not in known]
+    # `self` is there where the function is looked up on a class.
+    parameters = [parameter for parameter in inspect.signature(fit).parameters if parameter != "self"]
+    unknown = [] if takes_any_option(fit) else [option for option in options if option not in parameters]
     if unknown:
-        near = difflib.get_close_matches(unknown[0], known, 1)
-        advice = f"Did you mean {near[0]}?" if near else f"It has {', '.join(known)}."
+        near = difflib.get_close_matches(unknown[0], parameters, 1)
+        advice = f"Did you mean {near[0]}?" if near else f"It has {', '.join(parameters)}."
         raise InputError(f"search() hands its options on to {name}, which has no {unknown[0]}. {advice}")
 
 

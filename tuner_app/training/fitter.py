@@ -41,6 +41,7 @@ class FoldFitter:
 
     def __init__(self, spec: FitSpec) -> None:
         self.spec = spec
+        # Only for making what is shared; a build has a lock of its own, which may be held by the search's thread.
         self._lock = threading.Lock()
         self._shared_by_fits: SharedByFits | None = None
         self._models: dict[str, keras.Model] = {}
@@ -66,7 +67,7 @@ class FoldFitter:
             FoldStopped: `is_stopped` has answered with True.
             InputError, DataError, ProjectError, FatalError: What every other fit would meet as well.
         """
-        self.spec.settings.apply()
+        self.spec.settings.apply()  # Whatever ran in this thread before.
         if task.is_refit:
             return self._refit(task, is_stopped)
         for attempt in range(self.spec.retries + 1):
@@ -99,14 +100,16 @@ class FoldFitter:
         began, started = time.perf_counter(), time.time()
         run = FitRun(self.spec, self._shared(), task, seed=task.seed, is_stopped=is_stopped)
         with run.under_way():
-            run.train()
+            run.train()  # What it returns says nothing: there was no validation.
         self._models[task.trial_id] = run.model
+        # On the clock, compiling included: what a user waited for.
         return _record(task, task.seed, started, fit_seconds=time.perf_counter() - began)
 
     def _attempt(self, task: FoldTask, attempt: int, is_stopped: Callable[[], bool]) -> tuple[FoldResult, bool]:
         """The record, and whether it has failed in a way that another attempt may mend."""
         shared = self._shared()
         began, started = time.perf_counter(), time.time()
+        # Another seed for another attempt: with the same one, most failures would only come again.
         seed = self._seed(task, attempt)
         fields: dict[str, Any] = {}
         run, is_final = FitRun(self.spec, shared, task, seed=seed, is_stopped=is_stopped), False

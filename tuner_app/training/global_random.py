@@ -21,10 +21,10 @@ def state() -> State:
     return random.getstate(), np.random.get_state()
 
 
-def restore(kept: State) -> None:
+def restore(earlier: State) -> None:
     """Go back to a state."""
-    random.setstate(kept[0])
-    np.random.set_state(kept[1])
+    random.setstate(earlier[0])
+    np.random.set_state(earlier[1])
 
 
 @contextmanager
@@ -43,6 +43,7 @@ def seed_for_fit(seed: int) -> State:
     Returns:
         Their state now.
     """
+    # A model whose weights came from the same numbers as its noise would be an odd one.
     random.seed(f"drawn in fit {seed}")
     np.random.seed([seed, 1])
     return state()
@@ -51,6 +52,7 @@ def seed_for_fit(seed: int) -> State:
 def drawn_since(before: State) -> list[str]:
     """The names of the generators that were drawn from since."""
     now = state()
+    # NumPy's state also tells a normal number that is kept for the next call (its last two parts).
     names = ["random"] if now[0] != before[0] else []
     same = all(np.array_equal(one, other) for one, other in zip(now[1], before[1], strict=True))
     return names if same else [*names, "numpy.random"]

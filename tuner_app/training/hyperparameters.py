@@ -32,6 +32,7 @@ class RecordedHyperParameters(keras_tuner.HyperParameters):
         asked: The hyperparameters that were asked for, by name, in the order of asking.
     """
 
+    # Keras Tuner 1.4.8 has no public names for these: by name, in the order of declaring, and the open scopes.
     _hps: Any
     _space: list[Any]
     _conditions: list[Any]
@@ -66,6 +67,7 @@ class RecordedHyperParameters(keras_tuner.HyperParameters):
         Keras Tuner hands such a copy to a `HyperModel(tunable=False)`, which must not extend the space.
         """
         twin = RecordedHyperParameters(self._space, self._values)
+        # The very dict: what is asked of the copy is asked of this one.
         twin.asked, twin._shown = self.asked, frozenset(map(id, self._space))
         twin._name_scopes, twin._conditions = list(self._name_scopes), list(self._conditions)
         return twin
@@ -123,19 +125,20 @@ class RecordedHyperParameters(keras_tuner.HyperParameters):
         return super()._register(hyperparameter, overwrite)
 
     def _retrieve(self, hp: Any) -> Any:
-        known = next((one for one in self._hps.get(hp.name, ()) if one.conditions == hp.conditions), None)
-        if known is None:
+        # Under other conditions the same name may stand for another hyperparameter.
+        entry = next((one for one in self._hps.get(hp.name, ()) if one.conditions == hp.conditions), None)
+        if entry is None:
             check_hyperparameter(hp)
             self._validate_name(hp.name)
-            known = type(hp).from_config(hp.get_config())
-            self._hps[hp.name].append(known)
-            self._space.append(known)
-        return self._ask_for(known) if self.is_active(known) else None
+            entry = type(hp).from_config(hp.get_config())
+            self._hps[hp.name].append(entry)
+            self._space.append(entry)
+        return self._ask_for(entry) if self.is_active(entry) else None
 
     def _ask(self, name: str) -> None:
-        known = next((hp for hp in self._hps.get(name, ()) if self.is_active(hp)), None)
-        if known is not None:
-            self._ask_for(known)
+        active = next((hp for hp in self._hps.get(name, ()) if self.is_active(hp)), None)
+        if active is not None:
+            self._ask_for(active)
 
     def _ask_for(self, hp: Any) -> Any:
         if hp.name not in self._values:
@@ -151,6 +154,7 @@ class _Values(dict[str, Any]):
     owner: RecordedHyperParameters
 
     def chosen(self, name: str) -> Any:
+        """A value without asking for it."""
         return dict.get(self, name)
 
     def __getitem__(self, name: str) -> Any:
@@ -162,18 +166,18 @@ class _Values(dict[str, Any]):
         return super().get(name, default)
 
 
-def recorded(given: keras_tuner.HyperParameters | None) -> RecordedHyperParameters | None:
+def recorded(hyperparameters: keras_tuner.HyperParameters | None) -> RecordedHyperParameters | None:
     """The space that a user gives a tuner, checked, with Python's numbers.
 
     Raises:
         InputError: A hyperparameter cannot be used.
     """
-    if given is None:
+    if hyperparameters is None:
         return None
-    space = [type(hp).from_config(_plain(hp.get_config())) for hp in given.space]
+    space = [type(hp).from_config(_plain(hp.get_config())) for hp in hyperparameters.space]
     for hp in space:
         check_hyperparameter(hp)
-    values = {name: _plain(value) for name, value in dict(given.values).items()}
+    values = {name: _plain(value) for name, value in dict(hyperparameters.values).items()}
     return RecordedHyperParameters(space, values)
 
 

@@ -22,14 +22,14 @@ from tuner_app.compiled.arrays import as_keras_array
 from tuner_app.compiled.program import is_standard_step, results_of
 from tuner_app.data.prepare import SearchData
 from tuner_app.folds.rows import map_arrays, with_tuples
+from tuner_app.process.packages import KERAS, package_of
 from tuner_app.records import metric_values
-from tuner_app.training import fingerprint
+from tuner_app.training import copies, fingerprint
 from tuner_app.training.build import build_seeded
 from tuner_app.training.keras_settings import undisturbed
 
 logger = logging.getLogger(__name__)
 
-_KERAS = "keras"
 # Rows of the one batch: more than one, for steps that compare rows.
 _ROWS = 4
 # Layers that only give an output another form or precision: what it means is said by the layer before.
@@ -124,8 +124,8 @@ def history_names(model: keras.Model, data: SearchData, callbacks: Any) -> froze
         Names of metrics of the training and, with `val_`, of the validation; None where they cannot be foretold: the
         model has a `fit` of its own, a callback may add to them, or the batch fails (the fits will tell why).
     """
-    given = callbacks if isinstance(callbacks, list | tuple) else [] if callbacks is None else [callbacks]
-    if type(model).fit is not keras.Model.fit or not all(map(_adds_no_metric, given)):
+    callbacks = copies.list_of(callbacks)
+    if type(model).fit is not keras.Model.fit or not all(map(_adds_no_metric, callbacks)):
         return None
     parts = [part for part in (data.x, data.y, data.sample_weight) if part is not None]
     with undisturbed():
@@ -134,7 +134,7 @@ def history_names(model: keras.Model, data: SearchData, callbacks: Any) -> froze
         except Exception as error:  # whatever the user's own step raises
             logger.debug("The model built before the first fold fails on one batch: %r", error)
             return None
-    rates = {"learning_rate"} if given else set()  # `ReduceLROnPlateau` and its like
+    rates = {"learning_rate"} if callbacks else set()  # `ReduceLROnPlateau` and its like
     return frozenset({*learnt, *(f"val_{name}" for name in validated), *rates})
 
 
@@ -192,11 +192,12 @@ def _losses(model: keras.Model, names: list[str | None]) -> list[Any]:
 
 def _loss_name(loss: Any) -> str | None:
     try:
-        found = keras.losses.get(loss)
+        instance = keras.losses.get(loss)
     except (TypeError, ValueError):  # a name that Keras does not know: the fits will say so
         return None
-    function = getattr(found, "fn", found)
-    if not _is_keras(function):
+    # Most losses of Keras wrap a function (`fn`), which says what is computed in whatever form the loss was given.
+    function = getattr(instance, "fn", instance)
+    if package_of(function) != KERAS:
         return None
     return getattr(function, "__name__", None) or _snake_case(type(function).__name__)
 
@@ -218,13 +219,14 @@ def _activation(tensor: Any) -> str | None:
         inner = getattr(operation, "outputs", None)
         return _activation(inner[history.tensor_index]) if inner else None
     activation = getattr(operation, "activation", None)
-    name = getattr(activation, "__name__", None) if _is_keras(activation) else None
+    # A function of the user's may have the name of one of Keras's.
+    name = getattr(activation, "__name__", None) if package_of(activation) == KERAS else None
     if isinstance(operation, _FORM_ONLY) or (isinstance(operation, keras.layers.Activation) and name == "linear"):
         return _activation(operation.input)
     if activation is not None:
         return name
     kind = _snake_case(type(operation).__name__)
-    return kind if _is_keras(operation) and hasattr(keras.activations, kind) else None
+    return kind if package_of(operation) == KERAS and hasattr(keras.activations, kind) else None
 
 
 def _names_in_logs(model: keras.Model, batch: Any) -> tuple[set[str], set[str]]:
@@ -250,12 +252,7 @@ def first_rows(structure: Any) -> Any:
 
 def _adds_no_metric(callback: Any) -> bool:
     """Whether it is exactly one of Keras's own callbacks; `LambdaCallback` calls a user's code."""
-    return _is_keras(callback) and not isinstance(callback, keras.callbacks.LambdaCallback)
-
-
-def _is_keras(value: Any) -> bool:
-    module = getattr(value, "__module__", None) or type(value).__module__
-    return str(module).split(".")[0] == _KERAS
+    return package_of(callback) == KERAS and not isinstance(callback, keras.callbacks.LambdaCallback)
 
 
 def _snake_case(name: str) -> str:

@@ -14,16 +14,16 @@ import keras
 _OF_KERAS_TUNER = ("optimizer", "loss", "metrics")
 
 
-def recompile(model: keras.Model, **wanted: Any) -> None:
+def recompile(model: keras.Model, **arguments: Any) -> None:
     """Compile a model with other arguments; what is not named stays as `build` has set it.
 
     Args:
         model: A model, compiled or not.
-        **wanted: Arguments of `compile`; those that are empty do not count. Optimizers and metrics are copied.
+        **arguments: Arguments of `compile`; those that are empty do not count. Optimizers and metrics are copied.
     """
-    chosen = {name: _own(value) for name, value in wanted.items() if value}
-    if chosen:
-        model.compile(**(_settings(model) | chosen))
+    overrides = {name: _own(value) for name, value in arguments.items() if value}
+    if overrides:
+        model.compile(**(_settings(model) | overrides))
 
 
 def _settings(model: keras.Model) -> dict[str, Any]:
@@ -45,6 +45,7 @@ def _own(value: Any) -> Any:
         return {key: _own(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_own(item) for item in value]
+    # They have state: one for all fits would count the rows of all of them.
     if isinstance(value, keras.metrics.Metric | keras.optimizers.Optimizer):
         return type(value).from_config(value.get_config())
     return value

@@ -23,6 +23,7 @@ from tuner_app.training.fit_run import FitRun
 def after_fit(run: FitRun) -> dict[str, Any]:
     """The fields of the record that need the trained model: where asked for, the confusion matrix and train scores."""
     spec, task = run.spec, run.task
+    # By the programs that fits share: Keras's own `predict` and `evaluate` would be traced anew for each model.
     fields: dict[str, Any] = {}
     if spec.n_classes is not None:
         with _forgiving(run, "no confusion matrix"):
@@ -30,6 +31,7 @@ def after_fit(run: FitRun) -> dict[str, Any]:
     if spec.return_train_score:
         with _forgiving(run, "no scores on its training rows"):
             fields["train_scores"] = _scores_on_training_rows(run)
+    # Not forgiven: who asks for the models wants all of them.
     if spec.keep_fold_models and spec.project is not None:
         model_file.save_model(spec.project.fold_model_file(task.trial_id, task.fold, task.execution), run.model)
     return fields

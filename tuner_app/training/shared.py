@@ -29,6 +29,7 @@ class SharedByFits:
 
     def __init__(self, spec: FitSpec) -> None:
         self.cache = ProgramCache()
+        # One copy for all fits: a fold is a list of row numbers.
         for array in arrays_in([spec.x, spec.y, spec.sample_weight]):
             self.cache.keep(array)
         with build_lock:  # Else a build has seeded them meanwhile.

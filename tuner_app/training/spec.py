@@ -74,6 +74,7 @@ class FitSpec:
     hooks: FitHooks | None = None
 
     def __post_init__(self) -> None:
+        # Here and not where fits run: what travels is half as large, and all fits of a process share one array.
         for name in ("x", "y", "sample_weight"):
             object.__setattr__(self, name, _in_keras_precision(getattr(self, name)))
 
@@ -81,6 +82,7 @@ class FitSpec:
         """Build a model by a hypermodel, as the tuner's class does it."""
         if self.hooks is None:
             return self.builder.build(hypermodel, hyperparameters)
+        # A subclass may override Keras Tuner's `_build_hypermodel`; the checks of what it gives are the same.
         with self.hooks.using(hypermodel):
             return self.builder.checked(self.hooks.build(hyperparameters))
 
@@ -101,5 +103,5 @@ def has_own_fit(hypermodel: Any) -> bool:
 
 def _in_keras_precision(structure: Any) -> Any:
     """Floating-point data in Keras's precision, as Keras would turn it for each batch."""
-    wanted = keras.config.floatx()
-    return map_arrays(lambda a: a.astype(wanted, copy=False) if a.dtype.kind == "f" else a, structure)
+    precision = keras.config.floatx()
+    return map_arrays(lambda a: a.astype(precision, copy=False) if a.dtype.kind == "f" else a, structure)
