@@ -62,14 +62,14 @@ def significance_of(ranking: Ranking) -> Significance | None:
     best = ranking.best
     if best is None:
         return None
-    error = standard_error(best.fold_scores)
+    error = _standard_error(best.fold_scores)
     others = [_compare(best, row, ranking.measure) for row in ranking.scored[1:]]
     # With one fold the error is NaN, and nothing is less than NaN: exact ties alone remain.
     close = tuple(other for other in others if other.behind <= error or other.candidate.rank == best.rank)
     return Significance(error, len(best.fold_scores), close, others[0] if others else None)
 
 
-def standard_error(scores: Sequence[float]) -> float:
+def _standard_error(scores: Sequence[float]) -> float:
     """The standard error of a mean: the sample's standard deviation by the root of its size; NaN for one number."""
     return statistics.stdev(scores) / math.sqrt(len(scores)) if len(scores) > 1 else math.nan
 
@@ -78,4 +78,4 @@ def _compare(best: RankedCandidate, other: RankedCandidate, measure: Measure) ->
     # Paired: the folds' own ups and downs, which both share, cancel out.
     ahead = [measure.signed(b - o) for b, o in zip(best.fold_scores, other.fold_scores, strict=True)]
     behind = max(0.0, measure.signed(best.mean - other.mean))
-    return Contender(other, behind, standard_error(ahead), sum(difference < 0 for difference in ahead))
+    return Contender(other, behind, _standard_error(ahead), sum(difference < 0 for difference in ahead))

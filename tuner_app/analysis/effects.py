@@ -115,6 +115,11 @@ def heat_map(ranking: Ranking, row_name: str, column_name: str) -> HeatMap:
     Where there are more hyperparameters a cell has several candidates, and shows the best of them: a number that
     stands in the table, where a mean over what happens to be finished there would be nobody's.
 
+    Args:
+        ranking: The candidates.
+        row_name: The hyperparameter down the side.
+        column_name: The hyperparameter along the bottom.
+
     Raises:
         InputError: The search has no such hyperparameter.
     """

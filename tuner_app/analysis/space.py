@@ -62,6 +62,11 @@ def listed_values(entry: Any) -> list[Any] | None:
     return list(entry) if scalars else None
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value has a place on an axis: a finite number. True and False, numbers to Python, have none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _values_of_config(kind: Any, config: Mapping[str, Any]) -> Any:
     """The values of Keras Tuner's `Choice`, `Boolean`, `Fixed`, and `Int` in even steps."""
     if kind == "Boolean":
@@ -98,8 +103,3 @@ def _ordered(values: Sequence[Any]) -> tuple[Any, ...]:
     present = [value for value in distinct if value != ABSENT]
     absent = [ABSENT] if len(present) < len(distinct) else []
     return (*(sorted(present) if all(map(is_number, present)) else present), *absent)
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value has a place on an axis: a finite number. True and False, numbers to Python, have none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

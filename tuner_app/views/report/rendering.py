@@ -27,17 +27,14 @@ def page_of(findings: Findings) -> str:
     """The whole page of a search, one HTML file that needs no other."""
     with settings_of_the_report():
         sections = [section for section in _sections(findings) if not section.is_empty]
-    return (
-        _environment()
-        .get_template("page.html")
-        .render(
-            title=_title(findings),
-            project=findings.record.project.name,
-            headline=_headline(findings),
-            tiles=list(_tiles(findings)),
-            sections=sections,
-            style=Markup(style_sheet()),
-        )
+    template = _environment().get_template("page.html")
+    return template.render(
+        title=_title(findings),
+        project=findings.record.project.name,
+        headline=_headline(findings),
+        tiles=list(_tiles(findings)),
+        sections=sections,
+        style=Markup(style_sheet()),
     )
 
 
