@@ -65,6 +65,7 @@ def built(hp: Any) -> keras.Model:
     return small(hp.Choice("units", [2, 3]))
 
 
+@pytest.mark.slow
 def test_another_process_makes_the_same_numbers(data: Data, tmp_path: Path) -> None:
     hypermodel, hyperparameters = DenseHyperModel((3,), 2), keras_tuner.HyperParameters()
     hypermodel.build(hyperparameters)
