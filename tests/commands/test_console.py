@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import ast
+import io
 import logging
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -142,3 +144,7 @@ def test_what_the_library_logs_is_said_in_options_too(
     tune._configure_logging(argparse.Namespace(verbose=False))
     logging.getLogger("tuner_app.search.loop").warning("%s has changed; start over with overwrite=True.", "It")
     assert capsys.readouterr().err == "It has changed; start over with --overwrite.\n"
+    display = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", display)
+    logging.getLogger("tuner_app.search.loop").warning("Stopping.")
+    assert display.getvalue() == "Stopping.\n"

@@ -77,3 +77,19 @@ def test_the_cursor_comes_back_when_a_search_fails_on_its_way() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tests, timeout=60)
     assert done.returncode == 3, done.stderr
     assert done.stdout.rindex("\x1b[?25h") > done.stdout.rindex("\x1b[?25l")
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_what_others_say_stands_above_the_bar_or_in_the_file_that_was_asked_for(
+    is_terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    console, errors = terminal(), io.StringIO()
+    errors.isatty = lambda: is_terminal  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", errors)
+    shown = Progress(console=console)
+    shown.search_begun(plan_for(1))
+    print("Stopping at the end of the running epochs.", file=sys.stderr)
+    shown.search_ended([], table={}, interrupted=True)
+    said = written(console) if is_terminal else errors.getvalue()
+    assert said.count("Stopping at the end of the running epochs.\n") == 1
+    assert sys.stderr is errors

@@ -17,6 +17,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from typing import TextIO
 
 from tuner_app.errors import Remedy, SearchError, SearchInterrupted, TunerAppError
 from tuner_app.process import fit_threads, signals
@@ -91,6 +92,19 @@ class InOptions(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The message alone, without level or time."""
         return in_options(super().format(record))
+
+
+class StandardError(logging.StreamHandler[TextIO]):
+    """Logs to standard error as it is at each message, not as it was when logging was set up.
+
+    The live display puts a stream of its own in its place, which writes above the display; past it, a line would stand
+    in the middle of the bar.
+    """
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one message."""
+        self.stream = sys.stderr
+        super().emit(record)
 
 
 def _end(code: int) -> int:

@@ -177,7 +177,7 @@ def _configure_logging(arguments: argparse.Namespace) -> None:
     import logging
 
     level = logging.INFO if arguments.verbose else logging.WARNING
-    handler = logging.StreamHandler()
+    handler = console.StandardError()
     handler.setFormatter(console.InOptions())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("tuner_app").setLevel(level)

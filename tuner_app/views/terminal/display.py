@@ -5,6 +5,7 @@ Imported only where there is a terminal: rich's live display takes a while to lo
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterable
 
@@ -42,6 +43,8 @@ class Display(Progress):
             console=console,
             refresh_per_second=_REFRESHES_PER_SECOND,
             transient=True,
+            # What comes from elsewhere stands above the bar, but `2>file` still goes to the file.
+            redirect_stderr=sys.stderr is not None and sys.stderr.isatty(),
         )
         self.add_task("fits", total=tally.total)
 

@@ -22,8 +22,9 @@ def failure_lines(tally: Tally, rule: ScoreRule) -> list[str]:
     if not tally.errors:
         return []
     error, count = tally.errors.most_common(1)[0]
+    reason = printable(error).rstrip(".")
     return [
-        f"{tally.errors.total()} of {tally.done} fits failed, {count} of them with {printable(error)}. "
+        f"{tally.errors.total()} of {tally.done} fits failed, {count} of them with {reason}. "
         f"Their score is {rule.error_score}."
     ]
 
