@@ -124,6 +124,11 @@ def test_everything_below_the_training_loads_without_tensorflow() -> None:
     assert not loaded_after(code) & {"tensorflow", "keras", "keras_tuner"}
 
 
+def test_the_records_load_with_numpy_only() -> None:
+    code = "\n".join(f"import tuner_app.{module}" for module in modules() if module.startswith("records"))
+    assert loaded_after(code) == {"numpy"}
+
+
 def test_importing_the_package_loads_nothing_heavy() -> None:
     assert loaded_after("import tuner_app; dir(tuner_app)") == set()
 

@@ -71,6 +71,7 @@ class Predictor:
         self.model = model
         self.manifest = manifest
         self.target = manifest.answer
+        # Made at the first rows and kept: TensorFlow traces each new function anew, which takes a second.
         self._forward: Callable[[Any], Any] | None = None
 
     def predict_proba(self, x: Any, batch_size: int = 1024) -> Any:

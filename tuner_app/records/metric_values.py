@@ -32,6 +32,7 @@ def names_of(name: str, shape: Sequence[int]) -> list[str]:
     """
     if not len(shape):
         return [name]
+    # Python's numbers: the product of a large shape overflows NumPy's, and would be small or negative.
     if np.prod(shape, dtype=object) > MOST_NUMBERS:
         return []
     return ["_".join([name, *map(str, place)]) for place in np.ndindex(*shape)]
@@ -44,23 +45,25 @@ def numbers_of(metrics: Mapping[str, Any]) -> dict[str, float]:
         TypeError: A value is no number and no array of numbers.
         ValueError: A value is text that is no number.
     """
-    found = {name: float(value) for name, value in metrics.items() if np.ndim(value) == 0}
+    # The single numbers first: a model may have metrics named f1_score and f1_score_0.
+    numbers = {name: float(value) for name, value in metrics.items() if np.ndim(value) == 0}
     for name, value in metrics.items():
         if np.ndim(value):
             for part, number in zip(names_of(name, np.shape(value)), np.ravel(value), strict=False):
-                found.setdefault(part, float(number))
-    return found
+                numbers.setdefault(part, float(number))
+    return numbers
 
 
 def history_of(history: Mapping[str, Sequence[Any]]) -> dict[str, list[float]]:
     """A history with one number per metric and epoch."""
-    found: dict[str, list[float]] = {}
+    curves: dict[str, list[float]] = {}
     for name, values in history.items():
         epochs = [numbers_of({name: value}) for value in values]
+        # A metric without an epoch stays an empty curve: that it exists is known, though nothing was measured.
         for part in epochs[0] if epochs else [name]:
             if (part == name or part not in history) and all(part in numbers for numbers in epochs):
-                found[part] = [numbers[part] for numbers in epochs]
-    return found
+                curves[part] = [numbers[part] for numbers in epochs]
+    return curves
 
 
 def left_out(metrics: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
@@ -73,5 +76,6 @@ def left_out(metrics: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 def parts_of(name: str, names: Collection[str]) -> list[str]:
     """Those of some names that were made of one metric, in the order of its numbers."""
     pattern = re.compile(re.escape(name) + r"((?:_\d+)+)")
-    found = [(match[1], part) for part in names if (match := pattern.fullmatch(part))]
-    return [part for places, part in sorted(found, key=lambda pair: [int(n) for n in pair[0].split("_")[1:]])]
+    parts = [(match[1], part) for part in names if (match := pattern.fullmatch(part))]
+    # By number, not as text: f1_score_10 comes after f1_score_9.
+    return [part for places, part in sorted(parts, key=lambda pair: [int(n) for n in pair[0].split("_")[1:]])]

@@ -1,7 +1,7 @@
 """How a refit is to train, made from the folds' records: for how many epochs and at which learning rates, by stage.
 
 A stage is one call of `model.fit`: most fits have one, fine-tuning has two. Owns how the folds become one plan. How a
-plan is kept while a model trains is the business of `stages`; which epoch a score is read at is that of `results`.
+plan is kept while a model trains is the business of `stages`; which epoch a score is read at is that of `score`.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class RefitPlan:
     @property
     def epochs(self) -> int | None:
         """The epochs of all stages; None where the folds told none."""
-        told = [stage.epochs for stage in self.stages if stage.epochs is not None]
-        return sum(told) if told else None
+        epochs = [stage.epochs for stage in self.stages if stage.epochs is not None]
+        return sum(epochs) if epochs else None
 
     @property
     def knows_rates(self) -> bool:
@@ -69,6 +69,7 @@ def refit_plan(rule: ScoreRule, folds: Sequence[FoldResult]) -> RefitPlan:
         folds: Its fits.
     """
     good = [fold for fold in folds if fold.error is None]
+    # The epoch that the score was read at, so that the refit is the model that was scored and no longer trained one.
     chosen = rule.chosen_epoch(good)
     epochs = [_stage_epochs(fold, chosen) for fold in good]
     rates = [_stage_rates(fold) for fold in good]
@@ -91,6 +92,7 @@ def _stage_epochs(fold: FoldResult, chosen: int | None) -> list[int]:
 
 
 def _stage_rates(fold: FoldResult) -> list[list[float]]:
+    # A record without stages has its only stage's rates in the history, where Keras's own callbacks put them.
     return fold.stage_rates or [fold.history.get("learning_rate", [])]
 
 
@@ -103,12 +105,14 @@ def _mean_epochs(epochs: Sequence[int]) -> int:
 
 
 def _mean_rates(rates: Sequence[Sequence[float]]) -> tuple[float, ...]:
-    kept = [fold for fold in rates if fold]
-    longest = max(map(len, kept), default=0)
-    return tuple(_geometric_mean([fold[min(epoch, len(fold) - 1)] for fold in kept]) for epoch in range(longest))
+    # A fold may have stopped early, but the refit trains on: its last rate stands for the epochs that it did not see.
+    folds = [fold for fold in rates if fold]
+    longest = max(map(len, folds), default=0)
+    return tuple(_geometric_mean([fold[min(epoch, len(fold) - 1)] for fold in folds]) for epoch in range(longest))
 
 
 def _geometric_mean(rates: Sequence[float]) -> float:
+    # Rates are compared by their ratio: of 0.1 and 0.001 the middle is 0.01, not 0.05.
     if min(rates) == max(rates):
-        return rates[0]  # To the last bit, as it is where a schedule gave every fold the same.
+        return rates[0]  # to the last bit, which a logarithm and back is not
     return math.exp(statistics.fmean(map(math.log, rates))) if min(rates) > 0 else 0.0

@@ -88,10 +88,12 @@ class FoldResult:
         """
         if not self.history:
             return dict(self.scores)
-        wanted = self.final_epoch if epoch is None else min(epoch, self.final_epoch)
-        return {name: self._value(name, wanted) for name, values in self.history.items() if values}
+        # Past the final epoch the history may go on: what `EarlyStopping` ran in vain, whose weights are gone.
+        last = self.final_epoch if epoch is None else min(epoch, self.final_epoch)
+        return {name: self._value(name, last) for name, values in self.history.items() if values}
 
     def _value(self, name: str, epoch: int) -> float:
+        # Not the last finite value: where every epoch was measured, NaN is what the fit came to.
         values, measured = self.history[name], self.measured_epochs.get(name)
         if measured is not None:
             epoch = max((one for one in measured if one <= epoch), default=epoch)
@@ -200,6 +202,7 @@ class Candidate:
         if score is None or not is_whole:
             status = Status.DROPPED if dropped else Status.RUNNING
         else:
+            # A number as `error_score` scores a candidate none of whose fits was good; it has failed all the same.
             has_failed = math.isnan(score.mean) or all(fit.error is not None for fit in fits)
             status = Status.FAILED if has_failed else Status.COMPLETE
         return cls(trial_id, dict(values), fits, status, score)
@@ -229,6 +232,7 @@ def mean_history(histories: Sequence[History]) -> History:
     """The mean over several histories by epoch, cut to the shortest, for the metrics that all have."""
     if not histories:
         return {}
+    # A fold that stopped early ends the mean curve for all: a mean over fewer folds would jump where one leaves.
     shared = [name for name in histories[0] if all(name in history for history in histories)]
     return {
         name: [statistics.fmean(values) for values in zip(*(h[name] for h in histories), strict=False)]

@@ -84,6 +84,7 @@ class ScoreRule:
         Raises:
             InputError: No objective has this name.
         """
+        # Both spellings: `refit="val_loss"` as Keras names it, `refit="loss"` as the columns do.
         full = [full for full, _ in self.objectives]
         if not isinstance(name, str) or name not in {*full, *self.names}:
             raise InputError(f"refit must be True, False, a function or one of {full}. Received: {name!r}.")
@@ -141,12 +142,14 @@ class ScoreRule:
 
     def chosen_epoch(self, folds: Sequence[FoldResult]) -> int | None:
         """The epoch, from 1, at which all folds are scored; None means each fold's final epoch."""
+        # A failed fit may have a history up to its error; it must not shorten the mean curve of the others.
         histories = [fold.history for fold in folds if fold.error is None and fold.history]
         if self.epoch == "last" or not histories:
             return None
         mean = mean_history(histories)
         epochs = min((len(values) for values in mean.values()), default=0)
         curve = [self.value({name: values[i] for name, values in mean.items()}) for i in range(epochs)]
+        # NumPy takes NaN for the largest of all.
         finite = [value if np.isfinite(value) else -np.inf for value in curve]
         return int(np.argmax(finite)) + 1 if curve else None
 
@@ -178,4 +181,5 @@ class ScoreRule:
                 scores.append(self.value(metrics))
             else:
                 scores.append(self.signed(metrics, self.objectives[objective]))
+        # A number that ran away is no score either: one infinity would make a mean that wins, or a deviation of NaN.
         return [score if math.isfinite(score) else self.error_score for score in scores]

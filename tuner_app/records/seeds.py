@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+# The spelling of a key decides on every seed: whatever is changed here changes the results of all searches.
 _JSON = json.JSONEncoder(default=str)
 
 
@@ -23,5 +24,6 @@ def fit_seed(search_seed: int, values: Mapping[str, Any], fold: int, execution: 
     Returns:
         A number from 0 to 2**31 - 1.
     """
+    # Sorted, since a resume may name the same values in another order.
     key = _JSON.encode([search_seed, sorted(values.items()), fold, execution, attempt])
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") >> 1

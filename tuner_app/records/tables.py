@@ -44,6 +44,7 @@ def cv_results(
     table: dict[str, Any] = {}
     for label, seconds in (("fit_time", _fit_seconds), ("score_time", _score_seconds)):
         _add_statistics(table, label, _by_fold(candidates, n_splits, seconds))
+    # By their first appearance, which is the order of the grid: the union over candidates of a conditional space.
     names = list(dict.fromkeys(name for candidate in candidates for name in candidate.values))
     for name in names:
         table[f"param_{name}"] = _masked([candidate.values.get(name, _ABSENT) for candidate in candidates])
@@ -78,6 +79,7 @@ def best_of(candidates: Iterable[Candidate], rule: ScoreRule) -> Candidate | Non
         rule: How histories become scores.
     """
     scored = [(mean_and_std(candidate, rule)[0], candidate) for candidate in candidates]
+    # NaN compares with nothing: left in, it would win or lose by its place in the list.
     present = [(score, candidate) for score, candidate in scored if not math.isnan(score)]
     return min(present, key=lambda pair: (-pair[0], trial_order(pair[1].trial_id)), default=(0.0, None))[1]
 
@@ -91,6 +93,7 @@ def ranks(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:
     """Rank 1 for the highest score, ties share the better rank, NaN comes last (as scikit-learn ranks)."""
     if scores.size == 0 or np.isnan(scores).all():
         return np.ones(scores.size, dtype=np.int32)
+    # scikit-learn's way: NaN is put below all others, which must not be moved by it; infinities keep their place.
     worst = np.nanmin(scores) - 1
     numbers = -np.nan_to_num(scores, nan=worst, posinf=np.inf, neginf=-np.inf)
     # scipy's `rankdata(numbers, method="min")`, whose import takes longer than the whole report.
@@ -110,6 +113,7 @@ def best_index(table: Mapping[str, Any], label: str = "score") -> int:
     scores = np.asarray(table[f"mean_test_{label}"])
     if scores.size == 0 or np.isnan(scores).all():
         raise SearchError("No candidate has a score, so none is the best. Look at the errors of the folds.")
+    # Ranks tie, `argmin` takes the first: where all are equal, the first of the grid wins, on every machine.
     return int(np.argmin(np.where(np.isnan(scores), np.iinfo(np.int32).max, table[f"rank_test_{label}"])))
 
 
@@ -206,6 +210,7 @@ def _masked(values: Sequence[Any]) -> np.ma.MaskedArray[Any, Any]:
     """A `param_*` column, of the type that NumPy gives the present values, object where they do not go together."""
     present = [value for value in values if value is not _ABSENT]
     dtype: Any = object
+    # True and 1 in one column would become the number 1 for both, so truth values stand alone or as objects.
     kinds = {type(value) for value in present}
     if kinds and kinds <= {int, float, bool} and (bool not in kinds or kinds == {bool}):
         dtype = np.array(present).dtype

@@ -21,6 +21,7 @@ _TERMINAL_COLOUR = re.compile("\x1b\\[[0-9;]*m")
 
 def value_text(value: Any) -> str:
     """A hyperparameter's value or a class label on one line: 0.001 and not 1e-3, without control characters."""
+    # NumPy's float32 is no float to Python, and would be printed as 1e-05.
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and math.isfinite(value) and (value == 0 or 1e-7 <= abs(value) < 1e15):
