@@ -252,6 +252,7 @@ class TestGettingStarted:
         check_finished(tuner, TRIALS)
         assert (tuner.cv_results_["mean_test_score"] < 0).all()
 
+    @pytest.mark.slow
     def test_fit_that_returns_several_numbers(self, make: Search, numbers: Any) -> None:
         class HyperModel(Regressor):
             def fit(self, hp: Any, model: keras.Model, x: Any, y: Any, validation_data: Any, **kwargs: Any) -> Any:
@@ -453,7 +454,10 @@ class TestFailedTrials:
         assert set(in_fits) <= {3 * attempts, 3 * attempts + 1}  # each fold's attempts, and a look before them
         tuner.results_summary()
 
-    @pytest.mark.parametrize("error", [keras_tuner.errors.FatalError, keras_tuner.errors.FatalValueError])
+    @pytest.mark.parametrize(
+        "error",
+        [keras_tuner.errors.FatalError, pytest.param(keras_tuner.errors.FatalValueError, marks=pytest.mark.slow)],
+    )
     def test_fatal_errors_end_the_search(self, make: Search, rows: Any, error: type[Exception]) -> None:
         tuner = make(self.build(error), max_trials=None, **self.options())
         with pytest.raises(error, match="Model too large!"):

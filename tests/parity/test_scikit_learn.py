@@ -215,7 +215,10 @@ def keras_in_scikit_learn_fixture() -> GridSearchCV:
     return search.fit(CLASSES, Y)
 
 
-@pytest.mark.parametrize("compile_epochs", [True, False], ids=["compiled", "plain"])
+@pytest.mark.parametrize(
+    "compile_epochs",
+    [pytest.param(True, id="compiled"), pytest.param(False, id="plain", marks=pytest.mark.slow)],
+)
 def test_a_real_keras_model_scores_the_same(
     make_tuner: Callable[..., Any], keras_in_scikit_learn: GridSearchCV, compile_epochs: bool
 ) -> None:

@@ -186,7 +186,10 @@ def _diverging(hp: Any) -> Any:
     return model
 
 
-@pytest.mark.parametrize(("score_epoch", "compile_epochs"), [("last", True), ("best", True), ("last", False)])
+@pytest.mark.parametrize(
+    ("score_epoch", "compile_epochs"),
+    [("last", True), ("best", True), pytest.param("last", False, marks=pytest.mark.slow)],
+)
 def test_an_endless_loss_is_a_failure_even_where_the_accuracy_is_finite(
     make_tuner: Callable[..., Any], data: tuple[Any, Any], score_epoch: str, compile_epochs: bool
 ) -> None:

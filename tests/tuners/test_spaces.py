@@ -298,7 +298,7 @@ class TestHyperparametersOfFits:
             assert tuner.cv_results_["mean_test_score"].tolist() == [2.0, 4.0, 6.0]
         assert sorted(fits) == [2, 2, 4, 4, 6, 6]
 
-    @pytest.mark.parametrize("n_jobs", [1, 2])
+    @pytest.mark.parametrize("n_jobs", [pytest.param(1, marks=pytest.mark.slow), 2])
     def test_real_fits_are_the_same_for_any_number_of_jobs(self, make_tuner: Make, data: Data, n_jobs: int) -> None:
         class Tuned(keras_tuner.HyperModel):
             def build(self, hp: Any) -> keras.Model:
