@@ -10,7 +10,7 @@ import numpy as np
 import pandas
 import pytest
 
-from tuner_app.data import targets
+from tuner_app.data import target_kinds, target_values, targets
 from tuner_app.data.targets import Target
 from tuner_app.errors import DataError, InputError
 
@@ -29,12 +29,12 @@ class Facts:
 
 
 def described(y: Any, *facts: Facts) -> Any:
-    return targets.describe(targets.plain_target(y), facts or None)
+    return target_kinds.describe(target_values.plain_target(y), facts or None)
 
 
 def encoded(y: Any, *facts: Facts) -> Any:
-    values = targets.plain_target(y)
-    return targets.encode(targets.describe(values, facts or None), values)
+    values = target_values.plain_target(y)
+    return targets.encode(target_kinds.describe(values, facts or None), values)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def encoded(y: Any, *facts: Facts) -> Any:
     ],
 )
 def test_a_column_is_what_its_cells_are(y: Any, dtype: str, values: list[Any]) -> None:
-    found = targets.plain_target(y)
+    found = target_values.plain_target(y)
     assert (str(found.dtype), found.tolist()) == (dtype, values)
 
 
@@ -78,7 +78,7 @@ def test_what_is_no_target_is_told_in_one_line(y: Any, message: str) -> None:
 
 
 def test_a_missing_number_stays_one_that_is_not_finite() -> None:
-    assert np.isnan(targets.plain_target(np.array([1, None, 2], dtype=object))[1])
+    assert np.isnan(target_values.plain_target(np.array([1, None, 2], dtype=object))[1])
 
 
 TEN = Facts((10,), SPARSE, "softmax")

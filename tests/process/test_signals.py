@@ -314,6 +314,7 @@ _CELLS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_interrupt_button_of_a_notebook(tmp_path: pathlib.Path) -> None:
     from jupyter_client.manager import start_new_kernel

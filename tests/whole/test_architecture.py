@@ -162,7 +162,6 @@ MOST_LINES_OF_A_CLASS = 200
 MOST_LINES_OF_A_BODY = 40
 # What is still larger; nothing may be added, and what has become small must go.
 NOT_YET_SMALL = {
-    "data.targets",
     "search.loop",
     "search.loop:Search",
     "tuners.base",

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tuner_app.data import features, targets
+from tuner_app.data import features, target_kinds, target_values, targets
 from tuner_app.data.datasets import Dataset
 from tuner_app.errors import InputError
 from tuner_app.folds.checks import as_arrays, check_finite, check_same_rows, is_array
@@ -101,7 +101,7 @@ def check_data(x: Any, y: Any, *, groups: Any = None, sample_weight: Any = None)
     x = features.plain_features(x)  # before y, which comes with x in a tf.data data set
     if y is None:
         raise InputError("search() needs x and y. Received: None for y. Give both.")
-    y = targets.plain_target(y)
+    y = target_values.plain_target(y)
     sample_weight = None if sample_weight is None else as_arrays(sample_weight, "sample_weight")
     groups = None if groups is None else as_arrays(groups, "groups")
     rows = check_same_rows(x=x, y=y, sample_weight=sample_weight, groups=groups)
@@ -119,7 +119,7 @@ def check_data(x: Any, y: Any, *, groups: Any = None, sample_weight: Any = None)
     )
 
 
-def with_target(data: SearchData, outputs: Sequence[targets.OutputFacts] | None) -> SearchData:
+def with_target(data: SearchData, outputs: Sequence[target_kinds.OutputFacts] | None) -> SearchData:
     """The data with the target decided, and `y` as the fits get it.
 
     Args:
@@ -130,8 +130,10 @@ def with_target(data: SearchData, outputs: Sequence[targets.OutputFacts] | None)
         InputError: The labels cannot be learned by such a model.
     """
     if data.dataset is not None:
-        return dataclasses.replace(data, target=targets.of_class_numbers(np.asarray(data.dataset.classes), outputs))
-    target = targets.describe(data.y, outputs)
+        return dataclasses.replace(
+            data, target=target_kinds.of_class_numbers(np.asarray(data.dataset.classes), outputs)
+        )
+    target = target_kinds.describe(data.y, outputs)
     return dataclasses.replace(data, target=target, y=targets.encode(target, data.y))
 
 
