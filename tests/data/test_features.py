@@ -227,11 +227,14 @@ def test_text_and_models_that_do_not_fit_are_refused_before_the_first_fit(
         make_tuner(hypermodel, objective="val_loss", fold_fitter=None, cv=2).search(x, np.array([0, 1, 1, 0]))
 
 
+SLOW = pytest.mark.slow  # each traces and trains four models
 TEXTS = [
     pytest.param(WORDS * 4, _read, True, id="list, compiled"),
-    pytest.param(np.array(WORDS * 4)[:, None], _read, False, id="NumPy, by model.fit"),
-    pytest.param(np.array(WORDS * 4, dtype=object)[:, None], Reader(), False, id="objects, with a fit of its own"),
-    pytest.param(tf.constant(WORDS * 4), Reader(), True, id="tensor, with a fit of its own, compiled"),
+    pytest.param(np.array(WORDS * 4)[:, None], _read, False, id="NumPy, by model.fit", marks=SLOW),
+    pytest.param(
+        np.array(WORDS * 4, dtype=object)[:, None], Reader(), False, id="objects, with a fit of its own", marks=SLOW
+    ),
+    pytest.param(tf.constant(WORDS * 4), Reader(), True, id="tensor, with a fit of its own, compiled", marks=SLOW),
 ]
 
 

@@ -60,8 +60,8 @@ BAD_TABLES = [
     _case(
         "text far below",
         "data.csv",
-        b"a,b,label\n" + b"1,2,x\n" * 300_000 + b"1,?,y\n",
-        r"column 'b', line 300002 .*'\?'",
+        b"a,b,label\n" + b"1,2,x\n" * 50_000 + b"1,?,y\n",
+        r"column 'b', line 50002 .*'\?'",
     ),
     _case("line after blank lines", "data.csv", b"\na,b,label\n\n1,2,x\n\n3,red,y\n", r"column 'b', line 6 of"),
     _case("line after a long label", "data.csv", b'a,b,label\n1,2,"x\n\ny"\n3,red,y\n', r"column 'b', line 5 of"),

@@ -1,11 +1,14 @@
-"""What a search was given: the data, checked, and the fit options, as they are compared between two runs.
+"""The one visit to what a search was given: the data, checked, and the fit options, as two runs compare them.
 
-Owns the boundary of `GridSearchCV.search`: everything behind it works with checked NumPy arrays.
+Owns the boundary of `GridSearchCV.search`: everything behind it works with checked NumPy arrays. `prepare` looks at
+every array once. What the targets are can only be said of a model's outputs, so `with_target` follows when one has been
+built.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,9 +22,8 @@ from tuner_app.folds.checks import as_arrays, check_finite, check_same_rows, is_
 from tuner_app.folds.rows import arrays_in, data_fingerprint
 
 # Beyond this many classes a confusion matrix is neither readable nor small.
-MOST_CLASSES = 100
-# What a target is until the model was looked at.
-NUMBERS = targets.Target()
+_MOST_CLASSES = 100
+_UNDECIDED = targets.Target()
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,7 +39,8 @@ class SearchData:
         rows: The number of rows.
         columns: The names of the columns of `x`, for several inputs a list or dict of them; None where they have none.
         label_column: The name of the column of `y`; None where it has none.
-        target: What the targets are: a `targets.Target`, or a list, tuple or dict of them.
+        target: What the targets are: a `targets.Target`, or a list, tuple or dict of them; numbers until the model was
+            looked at.
     """
 
     x: Any
@@ -48,7 +51,7 @@ class SearchData:
     rows: int
     columns: Any = None
     label_column: str | None = None
-    target: Any = NUMBERS
+    target: Any = _UNDECIDED
 
     @property
     def classes(self) -> Any:
@@ -59,8 +62,8 @@ class SearchData:
     def n_classes(self) -> int | None:
         """How many classes a confusion matrix has; None where there is none to draw."""
         counted = isinstance(self.target, targets.Target) and self.target.counts_classes
-        found = len(self.classes) if counted else 0
-        return found if 2 <= found <= MOST_CLASSES else None
+        count = len(self.classes) if counted else 0
+        return count if 2 <= count <= _MOST_CLASSES else None
 
     @property
     def labels(self) -> list[Any] | None:
@@ -68,7 +71,11 @@ class SearchData:
         return None if self.classes is None else self.classes.tolist()
 
     def fingerprint(self) -> str:
-        """Tells this data from other data."""
+        """Tells this data from other data; every byte is read for it, once."""
+        return self._fingerprint
+
+    @functools.cached_property
+    def _fingerprint(self) -> str:
         return data_fingerprint(self.x, self.y, self.sample_weight)
 
     def description(self) -> dict[str, Any]:
@@ -80,8 +87,14 @@ class SearchData:
         return {"source": self.dataset.source, "target": self.dataset.target, **picture, **shapes}
 
 
-def check_data(x: Any, y: Any, *, groups: Any = None, sample_weight: Any = None) -> SearchData:
-    """Check what `search` was given.
+def prepare(x: Any, y: Any, *, groups: Any = None, sample_weight: Any = None) -> SearchData:
+    """Check what `search` was given and make arrays of it.
+
+    Args:
+        x: Features, or a `Dataset`.
+        y: Targets; None beside a `Dataset`.
+        groups: Group labels, or None.
+        sample_weight: Weights, or None.
 
     Returns:
         The data with `y` as it came; `with_target` goes on from there.
@@ -97,24 +110,23 @@ def check_data(x: Any, y: Any, *, groups: Any = None, sample_weight: Any = None)
         x, y = dataset.x, dataset.y
     if x is None:
         raise InputError("search() needs x and y. Received: None for x. Give both.")
-    names, label_column = (list(dataset.feature_names), dataset.target) if dataset else (_columns(x), _name(y))
-    x = features.plain_features(x)  # before y, which comes with x in a tf.data data set
-    if y is None:
+    # Names are asked for first: arrays have none.
+    columns, label_column = (list(dataset.feature_names), dataset.target) if dataset else (_columns(x), _name(y))
+    arrays = {"x": features.plain_features(x)}
+    if y is None:  # after x: of a tf.data data set, which has y within, the message is about x
         raise InputError("search() needs x and y. Received: None for y. Give both.")
-    y = target_values.plain_target(y)
-    sample_weight = None if sample_weight is None else as_arrays(sample_weight, "sample_weight")
+    arrays["y"] = target_values.plain_target(y)
+    arrays["sample_weight"] = None if sample_weight is None else as_arrays(sample_weight, "sample_weight")
     groups = None if groups is None else as_arrays(groups, "groups")
-    rows = check_same_rows(x=x, y=y, sample_weight=sample_weight, groups=groups)
-    for name, structure in (("x", x), ("y", y), ("sample_weight", sample_weight)):
+    rows = check_same_rows(**arrays, groups=groups)
+    for name, structure in arrays.items():
         check_finite(structure, name)
     return SearchData(
-        x=x,
-        y=y,
-        sample_weight=sample_weight,
+        **arrays,
         groups=groups,
         dataset=dataset,
         rows=rows,
-        columns=names or None,
+        columns=columns or None,
         label_column=label_column,
     )
 
@@ -123,7 +135,7 @@ def with_target(data: SearchData, outputs: Sequence[target_kinds.OutputFacts] | 
     """The data with the target decided, and `y` as the fits get it.
 
     Args:
-        data: What `check_data` gave.
+        data: What `prepare` gave.
         outputs: What is known of the model's outputs; None where nothing is.
 
     Raises:

@@ -65,12 +65,12 @@ def describe(y: Any, outputs: Sequence[OutputFacts] | None = None) -> Any:
         InputError: The labels cannot be learned by such a model.
     """
     arrays = arrays_in(y)
-    known = [None] * len(arrays) if outputs is None or len(outputs) != len(arrays) else list(outputs)
+    facts_by_array = [None] * len(arrays) if outputs is None or len(outputs) != len(arrays) else list(outputs)
     if isinstance(y, Mapping):
-        names = [getattr(facts, "name", None) for facts in known]
+        names = [getattr(facts, "name", None) for facts in facts_by_array]
         order = names if set(names) == set(y) else sorted(y)  # Keras flattens a dict of outputs by its sorted keys
-        return {key: _describe_one(y[key], facts) for key, facts in zip(order, known, strict=True)}
-    remaining = iter(known)
+        return {key: _describe_one(y[key], facts) for key, facts in zip(order, facts_by_array, strict=True)}
+    remaining = iter(facts_by_array)
     return map_arrays(lambda values: _describe_one(values, next(remaining)), y)
 
 
@@ -112,16 +112,16 @@ class _Facts:
 
 def _describe_one(values: Array, facts: OutputFacts | None) -> Target:
     column = values.ndim == 2 and values.shape[1] == 1
-    known = _Facts() if facts is None else _Facts.of(facts)
+    output = _Facts() if facts is None else _Facts.of(facts)
     if values.ndim == 1 or column:
-        target = _of_column(values.reshape(len(values)), known)
+        target = _of_column(values.reshape(len(values)), output)
     elif values.dtype.kind == "O":
         raise DataError(
             f"y must be one column of labels where it holds text. Received: text of shape {values.shape}. Give one "
             "column; for a model of several outputs a dict with one column for each; for several labels a row 0 and 1."
         )
     else:
-        target = Target(kind=_kind_of_rows(values, known), width=known.width, scale=known.scale)
+        target = Target(kind=_kind_of_rows(values, output), width=output.width, scale=output.scale)
     return dataclasses.replace(target, column=column)
 
 
@@ -168,9 +168,9 @@ def _are_class_numbers(labels: Array, n_classes: int) -> bool:
 
 def _of_classes(labels: Array, facts: _Facts) -> Target:
     if labels.dtype.kind != "O":
-        known = _classes_as_they_are(labels, facts)
-        if known is not None:
-            return dataclasses.replace(_of_labels(known, facts), encoded=False)
+        unchanged = _classes_as_they_are(labels, facts)
+        if unchanged is not None:
+            return dataclasses.replace(_of_labels(unchanged, facts), encoded=False)
         if facts.width is None and _kind(facts) == "multiclass":  # they may be the numbers of some of more classes
             return Target()
     _check_can_be_told_apart(labels, facts)

@@ -73,9 +73,9 @@ def check_same_rows(**structures: Any) -> int:
 
 def describe(structure: Any) -> str:
     """Shapes and types of arrays, for messages."""
-    found = arrays_in(structure)
+    arrays = arrays_in(structure)
     return (
-        ", ".join(f"{getattr(a, 'dtype', type(a).__name__)} of shape {getattr(a, 'shape', ())}" for a in found)
+        ", ".join(f"{getattr(a, 'dtype', type(a).__name__)} of shape {getattr(a, 'shape', ())}" for a in arrays)
         or "nothing"
     )
 

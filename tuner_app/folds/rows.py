@@ -54,9 +54,9 @@ def with_tuples(structure: Any) -> Any:
 
 def arrays_in(structure: Any) -> list[Any]:
     """The arrays in nested lists, tuples and dicts, in order."""
-    found: list[Any] = []
-    map_arrays(found.append, structure)
-    return found
+    arrays: list[Any] = []
+    map_arrays(arrays.append, structure)
+    return arrays
 
 
 def count_rows(structure: Any) -> int:

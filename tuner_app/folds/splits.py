@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,22 +34,33 @@ def make_splits(cv: Any, x: Any, y: Any, groups: Any = None, *, classes: Any = N
     from sklearn.model_selection import check_cv
 
     rows = count_rows(x)
-    splitter = cv
     if isinstance(cv, numbers.Integral) and not isinstance(cv, bool):
-        if not 2 <= int(cv) <= rows:
-            raise InputError(
-                f"The number of folds must be at least 2 and at most the number of rows ({rows}). "
-                f"Received: {cv}. Choose {Remedy.ANOTHER_CV}."
-            )
-        splitter = check_cv(int(cv), classes, classifier=classes is not None)
+        _check_number(cv, rows)
+        cv = int(cv)  # NumPy's whole numbers are numbers of folds as well
     try:
-        labels = _labels(y) if classes is None else classes
-        pairs = list(splitter.split(_representative(x), labels, groups)) if hasattr(splitter, "split") else list(cv)
+        if cv is None or isinstance(cv, str):  # to check_cv None means five; its words on text may be endless
+            raise TypeError(f"{type(cv).__name__} is no splitter, number or list of folds")
+        splitter = check_cv(cv, classes, classifier=classes is not None)
+        pairs = splitter.split(_representative(x), _labels(y) if classes is None else classes, groups)
         splits = [(_as_index(train, rows), _as_index(validation, rows)) for train, validation in pairs]
     except (ValueError, TypeError, IndexError) as error:
         raise InputError(
             f"cv must be able to split {rows} rows. Received: cv={cv!r}, which says: {_one_line(error)}"
         ) from error
+    _check_folds(splits, cv)
+    return splits
+
+
+def _check_number(n_folds: Any, rows: int) -> None:
+    """Before scikit-learn does: it would say nothing of how many rows there are."""
+    if not 2 <= int(n_folds) <= rows:
+        raise InputError(
+            f"The number of folds must be at least 2 and at most the number of rows ({rows}). "
+            f"Received: {n_folds}. Choose {Remedy.ANOTHER_CV}."
+        )
+
+
+def _check_folds(splits: Sequence[tuple[Index, Index]], cv: Any) -> None:
     if not splits:
         raise InputError(f"cv must give at least one fold. Received: cv={cv!r}, which gives none.")
     for fold, (train, validation) in enumerate(splits):
@@ -61,10 +72,10 @@ def make_splits(cv: Any, x: Any, y: Any, groups: Any = None, *, classes: Any = N
             raise InputError(
                 f"No row may be in both parts of a fold. Fold {fold} of cv={cv!r} trains on rows that it validates on."
             )
-    return splits
 
 
 def _as_index(rows: Iterable[int], count: int) -> Index:
+    """Row numbers of a user's own folds, masks as well, as an array that is checked against the number of rows."""
     index = np.asarray(rows)
     if index.dtype == bool:
         index = np.flatnonzero(index)
@@ -76,7 +87,7 @@ def _as_index(rows: Iterable[int], count: int) -> Index:
 
 
 def _representative(x: Any) -> Any:
-    """Splitters look only at the number of rows of x."""
+    """An array of as many rows: splitters look at nothing else of x, and would refuse text or several inputs."""
     return np.zeros((count_rows(x), 1), dtype=np.int8)
 
 

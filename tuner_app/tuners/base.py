@@ -225,7 +225,7 @@ class GridSearchCV(keras_tuner.GridSearch):
         """
         verbose = fit_options.pop("verbose", self.verbose)
         prepare.check_fit_options(fit_options)
-        data = prepare.check_data(x, y, groups=groups, sample_weight=sample_weight)
+        data = prepare.prepare(x, y, groups=groups, sample_weight=sample_weight)
         self._own_copies = self.fold_fitter is None and copies.copies_of_its_own(self.hypermodel, n_jobs=self.n_jobs)
         looked_at = self._look_at_a_model(data.x)
         self._model_facts = None if looked_at is None else looked_at.facts
