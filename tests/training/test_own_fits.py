@@ -89,8 +89,7 @@ class OwnLoop(keras_tuner.HyperModel):
         return float(mean.result())
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-@pytest.mark.parametrize("return_train_score", [False, True])
+@pytest.mark.parametrize(("n_jobs", "return_train_score"), [(1, False), (2, True)])
 def test_a_training_loop_of_its_own_on_a_model_that_is_not_compiled(
     make_tuner: Make, data: Data, caplog: pytest.LogCaptureFixture, n_jobs: int, return_train_score: bool
 ) -> None:
