@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 from support.bad_inputs_data import BAD_COMMANDS, write
+from support.manifests import manifest
 
 from tuner_app.commands import console, predict
 from tuner_app.data.datasets import load_dataset
@@ -18,29 +19,13 @@ from tuner_app.errors import InputError, ProjectError, SearchInterrupted
 from tuner_app.prediction.predictor import load_predictor
 from tuner_app.process.loading import import_tensorflow_quietly
 from tuner_app.storage.files import read_json, sealed, write_json
-from tuner_app.storage.manifest import Manifest, save_predictor
+from tuner_app.storage.manifest import save_predictor
 from tuner_app.storage.project import Project
 
 # Keras 3.15 reads its variables in the way of NumPy 1 when it saves a model.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 
-MANIFEST = Manifest(
-    hyperparameters={"nodes": 5},
-    score=0.9,
-    score_std=0.01,
-    objective="val_accuracy",
-    n_splits=3,
-    epochs=15,
-    seed=0,
-    classes=["cat", "01", "NA"],
-    feature_names=["a", "b", "c", "d"],
-    input_shape=[4],
-    image_shape=None,
-    data={"source": "train.csv", "target": "kind", "fingerprint": "0f"},
-    versions={},
-    test_score=None,
-    created="2025-01-01T00:00:00+00:00",
-)
+MANIFEST = manifest()
 FILES = {
     "good.csv": b"a,b,c,d\n1,2,3,4\n-5,6,0.5,8\n",
     "text.csv": b"a,b,c,d\nred,2,3,4\n",

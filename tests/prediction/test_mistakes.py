@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from support.manifests import manifest
 from support.written_searches import grid_of, write_search
 
 from tuner_app.analysis.confusion import ConfusedPicture
@@ -21,22 +22,13 @@ from tuner_app.storage.manifest import Manifest
 from tuner_app.storage.project import Project
 from tuner_app.views.report import write_report
 
-MANIFEST = Manifest(
-    hyperparameters={"nodes": 5},
-    score=0.9,
-    score_std=0.01,
-    objective="val_accuracy",
-    n_splits=3,
+MANIFEST = manifest(
     epochs=3,
-    seed=0,
     classes=["cat", "dog", "eel"],
     feature_names=None,
     input_shape=[6],
     image_shape=[2, 3],
     data={"source": "digits", "target": "label", "fingerprint": "0f"},
-    versions={},
-    test_score=None,
-    created="2025-01-01T00:00:00+00:00",
 )
 # One row each: what the model says of it.
 PROBABILITIES = np.array(

@@ -11,32 +11,22 @@ import sys
 import numpy as np
 import pytest
 from support.bad_inputs_data import BAD_MANIFESTS, BAD_ROWS, FOREIGN_MODELS
+from support.manifests import manifest
 
 from tuner_app.errors import DataError, InputError, ProjectError
 from tuner_app.prediction.predictor import Predictor, load_predictor
 from tuner_app.process.loading import import_tensorflow_quietly, stderr_without_noise
-from tuner_app.storage.manifest import Manifest, load_manifest, save_predictor
+from tuner_app.storage.manifest import load_manifest, save_predictor
 from tuner_app.storage.project import Project
 
 # Keras 3.15 reads its variables in the way of NumPy 1 when it saves a model.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 
-MANIFEST = Manifest(
+MANIFEST = manifest(
     hyperparameters={"nodes": np.int64(5), "learning_rate": np.float32(0.5), "layers": (1, 2)},
-    score=0.9,
-    score_std=0.01,
-    objective="val_accuracy",
-    n_splits=3,
-    epochs=15,
-    seed=0,
-    classes=["cat", "01", "NA"],
-    feature_names=["a", "b", "c", "d"],
-    input_shape=[4],
     image_shape=[2, 2],
     data={"source": "train.csv", "target": "label", "fingerprint": "0f"},
     versions={"keras": "3"},
-    test_score=None,
-    created="2025-01-01T00:00:00+00:00",
 )
 
 

@@ -10,32 +10,27 @@ from typing import Any
 
 import pytest
 from support.fakes import FakeFitter, late, space_of
+from support.manifests import manifest
 
 from tuner_app.errors import TunerAppError
 from tuner_app.prediction import mistakes
 from tuner_app.prediction.mistakes import ConfusedPicture
 from tuner_app.storage import journal
 from tuner_app.storage.files import sealed, write_json
-from tuner_app.storage.manifest import Manifest, load_manifest
+from tuner_app.storage.manifest import load_manifest
 from tuner_app.storage.project import Project
 from tuner_app.views.report import write_report
 
-MANIFEST = Manifest(
+MANIFEST = manifest(
     hyperparameters={"a": 3},
     score=0.3,
-    score_std=0.01,
-    objective="val_accuracy",
     n_splits=2,
     epochs=2,
-    seed=0,
     classes=["cat", "dog"],
     feature_names=["x", "y", "z"],
     input_shape=[3],
-    image_shape=None,
     data={"source": None, "target": None},
     versions={"keras": "3.15"},
-    test_score=None,
-    created="2026-01-01T00:00:00+00:00",
 )
 READ = ("search.json", "best_model.json", "confused.json", "trial_0001/fold_1.json")
 DESCRIBED = {
