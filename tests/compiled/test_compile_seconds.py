@@ -25,7 +25,7 @@ from tuner_app.search.observers import SearchPlan
 from tuner_app.storage import fold_record
 from tuner_app.storage.files import digest
 from tuner_app.storage.journal import load_search
-from tuner_app.views.tensorboard.scores import end_of
+from tuner_app.views.tensorboard.candidates import end_of
 from tuner_app.views.terminal.lines import fold_line
 from tuner_app.views.terminal.tally import Tally
 

@@ -16,9 +16,9 @@ from tuner_app.records.tables import cv_results, mean_and_std, summary_lines
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search.observers import SearchPlan
 from tuner_app.storage.journal import load_search
+from tuner_app.views.tensorboard.candidates import ScoredCandidate
 from tuner_app.views.tensorboard.matrices import best_confusion, heat_map
 from tuner_app.views.tensorboard.observer import TensorBoardLogs
-from tuner_app.views.tensorboard.scores import Score
 from tuner_app.views.terminal.progress import Progress
 
 # Added exactly, both sums are the same number; added one after another, the second is larger by the last bit.
@@ -49,7 +49,7 @@ def test_all_name_the_same_winner(make_tuner: Any, data: Any, capsys: Any) -> No
     assert tuner.oracle.get_best_trials()[0].score == tuner.best_score_
     assert "'a': 2" in summary_lines(tuner.cv_results_)[0]
     assert "a=2" in str(progress._tally.best)
-    scores = [Score.of(candidate, tuner.rule) for candidate in tuner.candidates()]
+    scores = [ScoredCandidate.of(candidate, tuner.rule) for candidate in tuner.candidates()]
     picture, confusion = heat_map(SPACE, scores), best_confusion(scores, None)
     assert picture is not None
     assert confusion is not None

@@ -11,13 +11,13 @@ import pytest
 from support.played_searches import RULE, SPACE, candidates, fold_result
 
 from tuner_app.records.results import Candidate
+from tuner_app.views.tensorboard.candidates import ScoredCandidate
 from tuner_app.views.tensorboard.matrices import Cell, best_confusion, heat_map
-from tuner_app.views.tensorboard.scores import Score
 from tuner_app.views.tensorboard.summary import summary_table
 
 
-def scores_of(whole: Sequence[Candidate]) -> list[Score]:
-    return [Score.of(candidate, RULE) for candidate in whole]
+def scores_of(whole: Sequence[Candidate]) -> list[ScoredCandidate]:
+    return [ScoredCandidate.of(candidate, RULE) for candidate in whole]
 
 
 def test_heat_map_has_the_longer_axis_across_and_frames_the_best() -> None:

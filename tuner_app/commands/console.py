@@ -57,8 +57,8 @@ def run(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] 
     try:
         with signals.obeyed_at_once(in_options(_LEAVING)):
             code = main(argv)
-            sys.stdout.flush()
-    except SearchError as error:
+            sys.stdout.flush()  # A broken pipe is met here, where it is caught, not when Python ends.
+    except SearchError as error:  # Its first line says what failed; the fit's traceback below it stays in its lines.
         return _say(f"error: {error}", 1)
     except TunerAppError as error:
         return _fail(f"error: {error}", 1)

@@ -61,6 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from tuner_app.data.datasets import load_dataset
 
     dataset = load_dataset(arguments.data, target=arguments.target)
+    # The search would refuse it too, but only after TensorFlow is loaded.
     if arguments.folds > len(dataset.y):
         raise DataError(
             f"There must be at least as many rows as folds. Received: {len(dataset.y)} rows and "
@@ -146,13 +147,15 @@ def finish(dataset: Any, tuner: Any, *, directory: str, quiet: bool) -> None:
     from tuner_app.views.report import write_report
 
     folder = pathlib.Path(directory)
-    written = Project(folder, tuner.project.name)
+    # As the user wrote the folder; the tuner's own project has the absolute path.
+    project = Project(folder, tuner.project.name)
     if tuner.refit_failure is not None:
         write_report(tuner.project)
         if not quiet:
-            print(f"Report: {written.report_file}")
+            print(f"Report: {project.report_file}")
         raise ProjectError(tuner.refit_failure)
     predictor = Predictor(tuner.best_model_, load_manifest(tuner.project))
+    # Once for a model: a resumed search that is already finished has it in its manifest.
     if dataset.x_test is not None and predictor.manifest.test_score is None:
         right = predictor.predict(dataset.x_test) == dataset.classes[dataset.y_test]
         change_manifest(tuner.project, predictor.model, {"test_score": float(right.mean())})
@@ -160,12 +163,12 @@ def finish(dataset: Any, tuner: Any, *, directory: str, quiet: bool) -> None:
     write_report(tuner.project)
     if quiet:
         return
-    print(f"Model: {written.model_file}\nReport: {written.report_file}")
-    chosen = "" if folder == pathlib.Path(options.DIRECTORY) else f" --directory {folder}"
+    print(f"Model: {project.model_file}\nReport: {project.report_file}")
+    option = "" if folder == pathlib.Path(options.DIRECTORY) else f" --directory {folder}"
     if dataset.x_test is not None:
-        print(f"Next: python -m tuner_app.predict{chosen}, tensorboard --logdir {folder}")
+        print(f"Next: python -m tuner_app.predict{option}, tensorboard --logdir {folder}")
     else:
-        print(f"Next: python -m tuner_app.predict{chosen} --data FILE.csv, tensorboard --logdir {folder}")
+        print(f"Next: python -m tuner_app.predict{option} --data FILE.csv, tensorboard --logdir {folder}")
 
 
 def project_name(name: str) -> str:
@@ -176,6 +179,7 @@ def project_name(name: str) -> str:
 def _configure_logging(arguments: argparse.Namespace) -> None:
     import logging
 
+    # TensorFlow's and Keras's own loggers stay at warnings, whatever is asked of ours.
     level = logging.INFO if arguments.verbose else logging.WARNING
     handler = console.StandardError()
     handler.setFormatter(console.InOptions())

@@ -41,13 +41,13 @@ def curve_events(curves: Mapping[str, Sequence[float]], started: float, ended: f
         ended: When the last one ended. The epochs between are spaced evenly: their own times are not recorded.
     """
     epochs = max(map(len, curves.values()))
-    begun: set[str] = set()
+    tags: set[str] = set()
     for step in range(epochs):
         present = {tag: curve[step] for tag, curve in curves.items() if step < len(curve)}
         values = [
-            _scalar(tag, number, first=tag not in begun) for tag, number in present.items() if not math.isnan(number)
+            _scalar(tag, number, first=tag not in tags) for tag, number in present.items() if not math.isnan(number)
         ]
-        begun.update(value.tag for value in values)
+        tags.update(value.tag for value in values)
         wall_time = started + (ended - started) * (step + 1) / epochs
         if values:
             yield event_pb2.Event(wall_time=wall_time, step=step, summary=summary_pb2.Summary(value=values))

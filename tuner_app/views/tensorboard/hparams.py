@@ -17,8 +17,8 @@ from tensorboard.plugins.hparams import metadata as hparams_metadata
 
 from tuner_app.records.results import FoldResult, History
 from tuner_app.search.observers import SearchPlan
+from tuner_app.views.tensorboard.candidates import ScoredCandidate, end_of
 from tuner_app.views.tensorboard.events import curve_events, version_event
-from tuner_app.views.tensorboard.scores import Score, end_of
 
 # A hyperparameter of more values than this is shown by its range.
 _LONGEST_DOMAIN = 1_000
@@ -39,6 +39,7 @@ def config_event(plan: SearchPlan, kinds: Mapping[str, type]) -> event_pb2.Event
     for name, values in plan.space.items():
         kind = kinds[name]
         column = experiment.hparam_infos.add(name=name, type=_TYPES[kind])
+        # The page offers a box to tick for each value of a discrete domain, and two fields for an interval.
         if len(values) <= _LONGEST_DOMAIN:
             column.domain_discrete.extend([kind(value) for value in values])
         elif kind is float:
@@ -55,7 +56,7 @@ def column_kinds(plan: SearchPlan) -> dict[str, type]:
 
 
 def session_events(
-    fold: FoldResult, score: Score, plan: SearchPlan, *, epoch: int | None, kinds: Mapping[str, type]
+    fold: FoldResult, score: ScoredCandidate, plan: SearchPlan, *, epoch: int | None, kinds: Mapping[str, type]
 ) -> Iterator[event_pb2.Event]:
     """A session of the HParams plugin: its values, its scalars, and how it ended.
 
@@ -92,8 +93,9 @@ def _scored_curves(fold: FoldResult, plan: SearchPlan, epoch: int | None) -> His
     last = fold.at_epoch(epoch)
     curves = {}
     for name in (name for name, _ in plan.rule.objectives if math.isfinite(last.get(name, math.nan))):
-        shown = min(fold.final_epoch, epoch or fold.final_epoch)
-        curves[name] = [*fold.history.get(name, [])[: max(0, shown - 1)], last[name]]
+        epochs = min(fold.final_epoch, epoch or fold.final_epoch)
+        # The last number is the score's own, also where the epoch was not measured or there is no history at all.
+        curves[name] = [*fold.history.get(name, [])[: max(0, epochs - 1)], last[name]]
     return curves
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tuner_app.views.tensorboard.scores import Score, best_first, short_text, values_text
+from tuner_app.views.tensorboard.candidates import ScoredCandidate, best_first, short_text, values_text
 
 LONGEST_AXIS = 40
 """Pictures with more rows or columns than this are left out."""
@@ -54,7 +54,7 @@ class Matrix:
     cells: tuple[tuple[Cell, ...], ...]
 
 
-def heat_map(space: Mapping[str, Sequence[Any]], scores: Sequence[Score]) -> Matrix | None:
+def heat_map(space: Mapping[str, Sequence[Any]], scores: Sequence[ScoredCandidate]) -> Matrix | None:
     """The mean score over two hyperparameters, with the standard deviation below it, the best candidate framed.
 
     The two are those with the most values (the first ones of equals), the longer one across. Where there are
@@ -68,14 +68,17 @@ def heat_map(space: Mapping[str, Sequence[Any]], scores: Sequence[Score]) -> Mat
         The content of the picture; None without candidates, with fewer than two hyperparameters, or with one
         of more than 40 values.
     """
+    # A stable sort: of equals the first one of the space, as the report's heat map has it.
     axes = sorted(space, key=lambda name: -len(space[name]))[:2]
     if not scores or len(axes) < 2 or len(space[axes[0]]) > LONGEST_AXIS:
         return None
-    best_of: dict[tuple[str, str], Score] = {}
-    ordered = sorted(scores, key=best_first)
-    for score in ordered:
+    best_of: dict[tuple[str, str], ScoredCandidate] = {}
+    ranking = sorted(scores, key=best_first)
+    for score in ranking:
         values = score.candidate.values
+        # In a conditional space a candidate may lack one of the two.
         if axes[0] in values and axes[1] in values:
+            # As text, since values may be lists, which are no keys. The best first: `setdefault` keeps it.
             best_of.setdefault((str(values[axes[1]]), str(values[axes[0]])), score)
     means = [score.mean for score in best_of.values() if math.isfinite(score.mean)]
     columns, rows = (tuple(str(value) for value in space[name]) for name in axes)
@@ -86,12 +89,12 @@ def heat_map(space: Mapping[str, Sequence[Any]], scores: Sequence[Score]) -> Mat
         rows=tuple(map(short_text, rows)),
         columns=tuple(map(short_text, columns)),
         cells=tuple(
-            tuple(_score_cell(best_of.get((row, column)), means, ordered[0]) for column in columns) for row in rows
+            tuple(_score_cell(best_of.get((row, column)), means, ranking[0]) for column in columns) for row in rows
         ),
     )
 
 
-def best_confusion(scores: Sequence[Score], classes: Sequence[Any] | None) -> Matrix | None:
+def best_confusion(scores: Sequence[ScoredCandidate], classes: Sequence[Any] | None) -> Matrix | None:
     """The out-of-fold predictions of the best candidate: rows are true classes, colours the share of the row.
 
     Args:
@@ -104,10 +107,11 @@ def best_confusion(scores: Sequence[Score], classes: Sequence[Any] | None) -> Ma
     best = min(scores, key=best_first, default=None)
     if best is None or not math.isfinite(best.mean):
         return None
-    counted = [fold.confusion for fold in best.candidate.folds if fold.confusion is not None]
-    if not counted or len(counted[0]) > LONGEST_AXIS:
+    confusions = [fold.confusion for fold in best.candidate.folds if fold.confusion is not None]
+    if not confusions or len(confusions[0]) > LONGEST_AXIS:
         return None
-    total = np.sum(np.array(counted, dtype=np.int64), axis=0)
+    total = np.sum(np.array(confusions, dtype=np.int64), axis=0)
+    # By row, so that a rare class shows its errors as a frequent one does; a class without rows has no share.
     shares = total / np.maximum(total.sum(axis=1, keepdims=True), 1)
     labels = tuple(short_text(value) for value in (range(len(total)) if classes is None else classes))
     return Matrix(
@@ -123,11 +127,12 @@ def best_confusion(scores: Sequence[Score], classes: Sequence[Any] | None) -> Ma
     )
 
 
-def _score_cell(score: Score | None, means: Sequence[float], best: Score) -> Cell:
+def _score_cell(score: ScoredCandidate | None, means: Sequence[float], best: ScoredCandidate) -> Cell:
     if score is None:
         return Cell()
     if not math.isfinite(score.mean):
         return Cell(None, (f"{score.mean}",))
+    # All equal is all best, not all worst.
     low, high = min(means), max(means)
     shade = (score.mean - low) / (high - low) if high > low else 1.0
     return Cell(shade, (f"{score.mean:.4f}", f"({score.std:.4f})"), marked=score is best)

@@ -18,12 +18,12 @@ from tuner_app.errors import InputError
 from tuner_app.records.results import Candidate, FoldResult, History
 from tuner_app.search.observers import SearchObserver, SearchPlan
 from tuner_app.views.restored import restored
+from tuner_app.views.tensorboard.candidates import ScoredCandidate, end_of
 from tuner_app.views.tensorboard.events import curve_events, image_event, text_event, version_event
 from tuner_app.views.tensorboard.files import append, file_name, remove_others, write_file
 from tuner_app.views.tensorboard.hparams import column_kinds, config_event, session_events
 from tuner_app.views.tensorboard.matrices import best_confusion, heat_map
 from tuner_app.views.tensorboard.pictures import PictureBudget, draw
-from tuner_app.views.tensorboard.scores import Score, end_of
 from tuner_app.views.tensorboard.summary import summary_table
 
 logger = logging.getLogger(__name__)
@@ -52,9 +52,10 @@ class TensorBoardLogs(SearchObserver):
 
     def search_begun(self, plan: SearchPlan) -> None:
         """Write the HParams columns, and what is missing of the folds that were done before."""
+        # Only what is set here: an observer may watch one search after another.
         self._plan = plan
         self._shown: set[str] = set()
-        self._scores: dict[str, Score] = {}
+        self._scores: dict[str, ScoredCandidate] = {}
         self._pictures = PictureBudget(plan.n_candidates)
         self._kinds = column_kinds(plan)
         self._root_file = plan.project.path / file_name(time.time(), "search")
@@ -75,6 +76,7 @@ class TensorBoardLogs(SearchObserver):
             return
         with self._tolerant():
             self._write_candidate(candidate, self._plan)
+            # Over what has ended so far, in the order of the ends; the last pictures are of all.
             if self._pictures.is_due(len(self._scores)):
                 self._draw(self._plan, list(self._scores.values()))
 
@@ -83,7 +85,7 @@ class TensorBoardLogs(SearchObserver):
         if self._plan is None or not candidates:
             return
         # In the order of the grid; those that ended were told in the order of their ends.
-        scores = [self._scores.get(c.trial_id) or Score.of(c, self._plan.rule) for c in candidates]
+        scores = [self._scores.get(c.trial_id) or ScoredCandidate.of(c, self._plan.rule) for c in candidates]
         with self._tolerant():
             if len(scores) > self._pictures.last_step:
                 self._draw(self._plan, scores)
@@ -96,6 +98,7 @@ class TensorBoardLogs(SearchObserver):
         try:
             yield
         except OSError as error:
+            # No plan is no search to watch: whatever comes is passed over, and the warning is said once.
             self._plan = None
             logger.warning("TensorBoard's files cannot be written (%s). The search goes on without them.", error)
 
@@ -111,6 +114,7 @@ class TensorBoardLogs(SearchObserver):
         if self._has_place(candidate.trial_id):
             for fold in candidate.folds:
                 self._write_fold(fold, plan, keep=True)
+        # A journal whose last record was written just before a kill has candidates that nobody was told of.
         if candidate.is_whole:
             self._write_candidate(candidate, plan, keep=True)
 
@@ -120,7 +124,7 @@ class TensorBoardLogs(SearchObserver):
         _write_curves(folder, name, result.history, (result.started, end_of(result)), keep=keep)
 
     def _write_candidate(self, candidate: Candidate, plan: SearchPlan, *, keep: bool = False) -> None:
-        score = Score.of(candidate, plan.rule)
+        score = ScoredCandidate.of(candidate, plan.rule)
         self._scores[candidate.trial_id] = score
         if self._has_place(candidate.trial_id):
             # Named by the end of the candidate's last fit: a fit made anew gives all of them new names.
@@ -131,7 +135,7 @@ class TensorBoardLogs(SearchObserver):
             started = min(fold.started for fold in candidate.folds)
             _write_curves(folder, name, candidate.mean_curves(), (started, ended), keep=keep)
 
-    def _write_sessions(self, score: Score, plan: SearchPlan, ended: float, *, keep: bool) -> None:
+    def _write_sessions(self, score: ScoredCandidate, plan: SearchPlan, ended: float, *, keep: bool) -> None:
         folds = score.candidate.folds
         epoch = plan.rule.chosen_epoch(folds)
         for fold in folds:
@@ -140,11 +144,12 @@ class TensorBoardLogs(SearchObserver):
             write_file(folder, file_name(ended, _name_of(fold)), events, keep=keep)
 
     def _begin_root(self, plan: SearchPlan) -> None:
+        # A new name, since a running TensorBoard reads on where it stopped in a file that it knows.
         remove_others(plan.project.path, self._root_file.name)
         self._root_file.unlink(missing_ok=True)
         append(self._root_file, [version_event(time.time()), config_event(plan, self._kinds)])
 
-    def _draw(self, plan: SearchPlan, scores: Sequence[Score]) -> None:
+    def _draw(self, plan: SearchPlan, scores: Sequence[ScoredCandidate]) -> None:
         began = time.perf_counter()
         matrices = {"heat_map": heat_map(plan.space, scores), "confusion_matrix": best_confusion(scores, plan.classes)}
         pictures = {tag: draw(matrix) for tag, matrix in matrices.items() if matrix is not None}

@@ -16,9 +16,12 @@ import numpy as np
 
 from tuner_app.views.tensorboard.matrices import Cell, Matrix
 
+# TensorBoard keeps ten pictures of a tag by default: nine on the way, and the last one.
 _DRAWINGS = 9
 _SHARE_FOR_DRAWING = 0.02
+# Before the first drawing nothing is measured; Pillow loads its font with it.
 _FIRST_DRAWING_SECONDS = 0.1
+# In pixels; the rows begin below the title and both axes' names.
 _MARGIN = 12
 _TOP = 78
 
@@ -66,6 +69,7 @@ def draw(matrix: Matrix) -> Picture:
     Args:
         matrix: Its content.
     """
+    # Late: Pillow takes a while to load, and the first fits need not wait for it.
     from PIL import Image, ImageDraw, ImageFont
 
     large, small = ImageFont.load_default(15), ImageFont.load_default(12)
@@ -101,6 +105,7 @@ class _Layout:
     @classmethod
     def of(cls, matrix: Matrix, length: Callable[[str], float]) -> _Layout:
         cells = [cell for row in matrix.cells for cell in row]
+        # At least as wide as three digits, where all cells are empty.
         texts = [*matrix.columns, *(line for cell in cells for line in cell.text), "000"]
         cell_width = int(max(map(length, texts))) + 14
         cell_height = 14 + 18 * max(len(cell.text) for cell in cells)
@@ -117,6 +122,7 @@ class _Layout:
 
 def _draw_cell(pen: Any, cell: Cell, layout: _Layout, x: int, y: int, fonts: tuple[Any, Any]) -> None:
     colour = _colour(cell.shade)
+    # Two pixels stay white between cells; the frame is drawn inside the box.
     box = (x, y, x + layout.cell_width - 2, y + layout.cell_height - 2)
     pen.rectangle(box, fill=colour, outline="red" if cell.marked else colour, width=3)
     middle = y + layout.cell_height / 2 - 9 * (len(cell.text) - 1)
@@ -136,4 +142,5 @@ def _colour(shade: float | None) -> tuple[int, int, int]:
 
 def _ink(colour: tuple[int, int, int]) -> str:
     red, green, blue = colour
+    # The brightness as ITU-R BT.601 weighs it.
     return "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 130 else "white"

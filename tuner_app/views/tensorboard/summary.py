@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from tuner_app.records.tables import ranks
-from tuner_app.views.tensorboard.scores import Score, values_text
+from tuner_app.views.tensorboard.candidates import ScoredCandidate, values_text
 
 _MOST_ROWS = 50
 
 
-def summary_table(scores: Sequence[Score], *, n_candidates: int, interrupted: bool) -> str:
+def summary_table(scores: Sequence[ScoredCandidate], *, n_candidates: int, interrupted: bool) -> str:
     """The candidates as a Markdown table, best first, the first 50 of them.
 
     Args:
@@ -20,15 +20,16 @@ def summary_table(scores: Sequence[Score], *, n_candidates: int, interrupted: bo
         n_candidates: How many the search has.
         interrupted: Whether it was stopped before the end.
     """
-    ranked = ranks(np.array([score.mean for score in scores]))
-    stopped = f"Interrupted after {len(scores)} of {n_candidates} candidates.\n\n" if interrupted else ""
+    ranking = ranks(np.array([score.mean for score in scores]))
+    notice = f"Interrupted after {len(scores)} of {n_candidates} candidates.\n\n" if interrupted else ""
     lines = [
         "| rank | mean_test_score | std_test_score | mean_fit_time | values |",
         "| ---: | ---: | ---: | ---: | --- |",
     ]
-    for i in np.argsort(ranked, kind="stable")[:_MOST_ROWS]:
+    for i in np.argsort(ranking, kind="stable")[:_MOST_ROWS]:
         score = scores[i]
+        # In backticks Markdown leaves everything alone but backticks.
         values = values_text(score.candidate.values).replace("`", "'")
-        lines.append(f"| {ranked[i]} | {score.mean:f} | {score.std:f} | {score.fit_seconds:.2f} s | `{values}` |")
+        lines.append(f"| {ranking[i]} | {score.mean:f} | {score.std:f} | {score.fit_seconds:.2f} s | `{values}` |")
     more = len(scores) - _MOST_ROWS
-    return stopped + "\n".join(lines) + (f"\n\n{more} more are in results.csv." if more > 0 else "")
+    return notice + "\n".join(lines) + (f"\n\n{more} more are in results.csv." if more > 0 else "")

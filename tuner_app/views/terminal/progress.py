@@ -43,13 +43,14 @@ class Progress(SearchObserver):
             raise InputError(f"verbosity must be 0, 1 or 2. Received: {verbosity!r}. Use 1 for a line per fit.")
         self.verbosity = verbosity
         self._console = console or _standard_output()
+        # A console that records is asked for its lines later, so that rich must have written them.
         self._is_plain = not (self._console.is_terminal or self._console.is_jupyter or self._console.record)
         self._plan: SearchPlan | None = None
         self._display: Display | None = None
 
     def search_begun(self, plan: SearchPlan) -> None:
         """Say how much there is to do, and start the display."""
-        self._stop_display()
+        self._stop_display()  # Of a search before, which an error ended.
         self._plan = plan
         self._tally = Tally.of(plan)
         times = "" if plan.executions == 1 else f", {plan.executions} times each,"
@@ -64,6 +65,7 @@ class Progress(SearchObserver):
     def fold_begun(self, trial_id: str, values: Mapping[str, Any], fold: int, execution: int) -> None:
         """Show that a fit runs."""
         if self._plan is not None and (self._display is not None or self.verbosity > 1):
+            # Words that nobody reads are not made: a search of tiny fits has thousands of starts a second.
             head = f"{fold_name(self._plan, fold, execution)} {values_line(values)}"
             self._tally.running[trial_id, fold, execution] = RunningFit(head, time.monotonic())
             self._say(head.replace("]", "] START", 1), level=2)
@@ -86,7 +88,7 @@ class Progress(SearchObserver):
 
     def search_ended(self, candidates: Sequence[Candidate], *, table: Mapping[str, Any], interrupted: bool) -> None:
         """Take the display away and write the summary; after an interruption, the exception says how to go on."""
-        self._stop_display()
+        self._stop_display()  # First: the summary stays, the display does not.
         if self._plan is None:
             return
         plan, self._plan = self._plan, None
@@ -111,6 +113,7 @@ class Progress(SearchObserver):
             return
         from rich.text import Text
 
+        # A `Text` is no markup; a soft wrap leaves the breaking of long lines to the terminal.
         console.print(Text(line, style=style), soft_wrap=True)
 
     def _start_display(self) -> None:

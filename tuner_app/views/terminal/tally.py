@@ -82,6 +82,7 @@ class Tally:
         # Without compiling, which the fits to come need not do again.
         seconds = result.fit_seconds + result.score_seconds
         self.done += 1
+        # An oracle may hand out more candidates than it said at the start.
         self.total = max(self.total, self.done)
         self.seconds += seconds
         if result.error is not None:
@@ -90,6 +91,7 @@ class Tally:
 
     def _expect(self, trial_id: str, seconds: float) -> None:
         """Replace what the candidate's other folds were expected to take."""
+        # Kept as two running sums: going through all begun candidates at each event would grow with the grid.
         fits, spent = self.begun.pop(trial_id, (0, 0.0))
         if fits:
             self.begun_fits_left -= self.fits_per_candidate - fits
@@ -102,6 +104,7 @@ class Tally:
 
     def compare(self, candidate: Candidate, rule: ScoreRule) -> None:
         """See whether a candidate that is whole is the best one."""
+        # By the one rule for the best, so that the screen, the table and the oracle name the same one of equals.
         rivals = [candidate] if self.best_candidate is None else [self.best_candidate, candidate]
         if best_of(rivals, rule) is candidate:
             mean, std = mean_and_std(candidate, rule)
@@ -120,5 +123,6 @@ class Tally:
             return None
         mean = self.seconds / self.done
         fresh = max(0, self.total - self.done - self.begun_fits_left)
+        # What the running ones have done already; one that takes longer than the mean is almost over.
         running = sum(min(now - fit.began, mean) for fit in list(self.running.values()))
         return max(0.0, fresh * mean + self.begun_seconds_left - running) / self.n_jobs

@@ -13,7 +13,7 @@ from tuner_app.records.tables import mean_and_std, trial_order
 
 
 @dataclasses.dataclass(frozen=True)
-class Score:
+class ScoredCandidate:
     """A whole candidate with its row of the table.
 
     Attributes:
@@ -29,7 +29,7 @@ class Score:
     fit_seconds: float
 
     @classmethod
-    def of(cls, candidate: Candidate, rule: ScoreRule) -> Score:
+    def of(cls, candidate: Candidate, rule: ScoreRule) -> ScoredCandidate:
         """The same numbers as in `cv_results_`."""
         return cls(candidate, *mean_and_std(candidate, rule), candidate.mean_fit_seconds)
 
@@ -39,7 +39,7 @@ def end_of(result: FoldResult) -> float:
     return result.started + result.total_seconds
 
 
-def best_first(score: Score) -> tuple[float, tuple[int, str]]:
+def best_first(score: ScoredCandidate) -> tuple[float, tuple[int, str]]:
     """A key that sorts the best first, of equals the first one asked for, whichever ended first."""
     # The worst of all without a score: NaN compares with nothing, and would leave a sort in any order.
     return (-score.mean if math.isfinite(score.mean) else math.inf, trial_order(score.candidate.trial_id))
