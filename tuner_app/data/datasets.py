@@ -91,6 +91,7 @@ def _digits() -> Dataset:
 
     digits = load_digits()
     pixels, labels = digits.data.astype(np.uint8), digits.target.astype(np.int64)
+    # A fixed part: random_state is part of the data set, not of a search.
     x, x_test, y, y_test = train_test_split(pixels, labels, test_size=0.2, random_state=0, stratify=labels)
     return Dataset(
         name="digits",
@@ -145,6 +146,7 @@ def _load_csv(source: str, target: str) -> Dataset:
     _check_target(source, names, target)
     table = read_table(source, names, {target})
     y, classes = class_numbers(source, table.text[target], target)
+    # Kaggle's names of columns. Their values are 0..255, so 255 divides them, whatever the largest one in the file is.
     pictures = table.numbers.dtype == np.uint8 and all(re.fullmatch(r"pixel\d+", name) for name in table.names)
     return Dataset(
         name=_project_name(source),
@@ -162,6 +164,7 @@ def _load_csv(source: str, target: str) -> Dataset:
 def _project_name(source: str) -> str:
     """The file's stem with everything replaced that a project's name must not have."""
     path = pathlib.PurePath(source)
+    # train.csv.gz has two suffixes to lose.
     stem = pathlib.PurePath(path.stem).stem if path.suffix in PACKED else path.stem
     return re.sub(r"[^A-Za-z0-9_.\- ]", "_", stem).lstrip(" .-")[:100].rstrip(" .") or "data"
 

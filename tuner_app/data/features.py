@@ -40,6 +40,7 @@ def plain_features(x: Any, name: str = "x") -> Any:
     Raises:
         DataError: Something is neither numbers nor text, or no array of rows.
     """
+    # Once more around the whole: only now can the parts' numbers of rows be compared.
     return as_arrays(_plain(x, name), name)
 
 
@@ -77,6 +78,7 @@ def _of_table(table: Any, name: str) -> Array:
         array = np.asarray(table)  # without a copy where all columns have one type
     else:
         parts = enumerate(labels)
+        # By place and not by label, since two columns may have the same.
         columns = [_of_array(np.asarray(table.iloc[:, i]), name, f" in column {label}") for i, label in parts]
         array = _side_by_side(columns, labels, name)
     # A sum is finite when all numbers are, or overflows, which the second look settles.
@@ -99,7 +101,7 @@ def _side_by_side(columns: Sequence[Array], labels: Sequence[Any], name: str) ->
             f"The columns of {name} must all be numbers, or all be text. Received: text such as {shown} in column "
             f"{labels[texts[0]]}, numbers in others. Encode it as numbers, such as with pandas.get_dummies, or drop it."
         )
-    return np.stack(columns, axis=1)
+    return np.stack(columns, axis=1)  # in the type that holds them all: Booleans among numbers become 0 and 1
 
 
 def _of_array(array: Array, name: str, where: str = "") -> Array:
@@ -144,7 +146,7 @@ def _of_objects(array: Array, name: str, where: str) -> Array:
 def _of_numbers(items: Sequence[Any]) -> Array:
     """Whole numbers as integers where all are, else floats; what is missing is NaN, refused where it is met."""
     if all(isinstance(item, numbers.Integral | np.bool_) for item in items):
-        try:
+        try:  # beyond 64 bits they become floats
             return np.array([int(item) for item in items], dtype=np.int64)
         except OverflowError:
             pass

@@ -28,8 +28,8 @@ PACKED = frozenset({*_OPENERS, ".zip"})
 _UNREADABLE = (
     OSError,
     EOFError,
-    RuntimeError,
-    NotImplementedError,
+    RuntimeError,  # zipfile: the member is encrypted
+    NotImplementedError,  # zipfile: packed in a way that Python does not know
     zlib.error,
     zipfile.BadZipFile,
     lzma.LZMAError,
@@ -43,6 +43,7 @@ def opened_text(path: str) -> Iterator[IO[str]]:
     Raises:
         DataError: The file is not there, or cannot be read to its end, within the block as well.
     """
+    # -sig: Excel begins its files with a byte order mark, which would become part of the first column's name.
     with opened_bytes(path) as binary, io.TextIOWrapper(binary, encoding="utf-8-sig", newline="") as file:
         yield file
 
@@ -57,6 +58,7 @@ def opened_bytes(path: str) -> Iterator[IO[bytes]]:
     try:
         with _unpacked(path) as file:
             yield file
+    # The first two come out of the block: text is decoded and split while it is read.
     except UnicodeDecodeError as error:
         raise DataError(
             f"The data must be a CSV file in UTF-8, but {path} is not: {error.reason}. Convert it."
@@ -72,6 +74,7 @@ def opened_bytes(path: str) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def _unpacked(path: str) -> Iterator[IO[bytes]]:
+    # An empty path would be the working directory.
     file = pathlib.Path(path)
     if not path or not file.exists():
         raise DataError(

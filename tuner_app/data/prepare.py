@@ -74,6 +74,7 @@ class SearchData:
         """Tells this data from other data; every byte is read for it, once."""
         return self._fingerprint
 
+    # Kept past the frozen fields (in __dict__); `dataclasses.replace` makes a new object without it.
     @functools.cached_property
     def _fingerprint(self) -> str:
         return data_fingerprint(self.x, self.y, self.sample_weight)
@@ -141,6 +142,7 @@ def with_target(data: SearchData, outputs: Sequence[target_kinds.OutputFacts] | 
     Raises:
         InputError: The labels cannot be learned by such a model.
     """
+    # Its y is class numbers already, and `classes` says what they mean.
     if data.dataset is not None:
         return dataclasses.replace(
             data, target=target_kinds.of_class_numbers(np.asarray(data.dataset.classes), outputs)
@@ -167,6 +169,7 @@ def check_fit_options(options: Mapping[str, Any]) -> None:
             raise InputError(f"{name} must not be given: the folds are the validation data. Leave it out.")
     for name in ("epochs", "batch_size"):
         value = options.get(name)
+        # True is 1 to Python, and NumPy's whole numbers are no int.
         if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1):
             raise InputError(f"{name} must be a whole number from 1. Received: {value!r}.")
 
@@ -179,10 +182,11 @@ def plain(value: Any) -> Any:
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray):  # such as weights in an option; JSON would hold them whole
         return data_fingerprint(value)
     if isinstance(value, np.generic):
         return value.item()
+    # Never repr(): it may hold an address in memory, which would make each run another search.
     attributes = getattr(value, "__dict__", {})
     settings = {name: item for name, item in attributes.items() if isinstance(item, str | int | float | bool)}
     return {type(value).__qualname__: settings}

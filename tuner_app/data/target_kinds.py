@@ -127,6 +127,7 @@ def _describe_one(values: Array, facts: OutputFacts | None) -> Target:
 
 def _kind_of_rows(values: Array, facts: _Facts) -> str:
     """Several numbers a row: 0 and 1 for classes, or numbers."""
+    # The loss is asked before the values: rows of a regression may be 0 and 1 by chance.
     if values.ndim != 2 or facts.width not in (None, values.shape[1]) or not ((values == 0) | (values == 1)).all():
         return "numbers"
     is_other = facts.loss is not None and facts.loss not in _ONE_BY_ONE | _ONE_HOT
@@ -169,6 +170,7 @@ def _are_class_numbers(labels: Array, n_classes: int) -> bool:
 def _of_classes(labels: Array, facts: _Facts) -> Target:
     if labels.dtype.kind != "O":
         unchanged = _classes_as_they_are(labels, facts)
+        # Then nothing needs to be translated, and Keras sees what the user gave.
         if unchanged is not None:
             return dataclasses.replace(_of_labels(unchanged, facts), encoded=False)
         if facts.width is None and _kind(facts) == "multiclass":  # they may be the numbers of some of more classes
@@ -196,6 +198,7 @@ def _kind(facts: _Facts) -> str:
 def _classes_as_they_are(labels: Array, facts: _Facts) -> Array | None:
     """All classes where the labels are class numbers of such a model already, so that fits get them unchanged."""
     kind = _kind(facts)
+    # Keras's hinge losses take -1 and 1 as they are (and turn 0 into -1).
     if kind == "binary" and facts.loss in _MARGINS and set(labels.tolist()) <= {-1, 1} and labels.dtype.kind != "b":
         return np.array([-1, 1]).astype(labels.dtype)
     n_classes = 2 if kind == "binary" or labels.dtype.kind == "b" else facts.width or len(labels)

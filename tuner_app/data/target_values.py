@@ -57,6 +57,7 @@ def _plain_values(values: Array) -> Array:
             f"y must hold numbers or labels. Received: dates or times ({values.dtype}). "
             "Turn them into numbers, or into text if they are classes."
         )
+    # Text is kept as objects: NumPy's own types of text drop NUL at the end of a label.
     if values.dtype.kind == "S":
         return np.char.decode(values, "utf-8").astype(object)
     if values.dtype.kind == "U":
@@ -69,13 +70,14 @@ def _plain_objects(values: Array) -> Array:
     present = [cell for cell in cells if not _is_missing(cell)]
     for dtype, kinds in ((bool, bool | np.bool_), (np.int64, numbers.Integral | np.bool_), (np.float64, _NUMBERS)):
         if all(isinstance(cell, kinds) for cell in present):
-            if len(present) < len(cells):
+            if len(present) < len(cells):  # as NaN, which is refused where all arrays are looked at
                 cells = [math.nan if _is_missing(cell) else float(cell) for cell in cells]
                 dtype = np.float64
             try:
                 return np.array(cells, dtype=dtype).reshape(values.shape)
             except OverflowError:  # whole numbers beyond 64 bits: names rather than numbers
                 break
+    # A message names the row, of which a cell may be one of several.
     per_row = values.size // len(values)
     text = [_text(cell, place // per_row) for place, cell in enumerate(cells)]
     return np.array(text, dtype=object).reshape(values.shape)

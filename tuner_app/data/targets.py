@@ -69,6 +69,7 @@ class Target:
             return values
         from sklearn.preprocessing import LabelEncoder
 
+        # Its order is the one of `classes`, which np.unique has sorted.
         codes: Array = LabelEncoder().fit(self.classes).transform(values.ravel())
         return codes.astype(np.int64, copy=False).reshape(values.shape)
 
@@ -91,8 +92,10 @@ class Target:
     def class_numbers(self, outputs: Array) -> npt.NDArray[np.intp]:
         """The class of each row: the largest output, or whether a single one lies above its threshold."""
         if self._is_single(outputs):
+            # Above and not at the threshold, as Keras's BinaryAccuracy counts.
             threshold = 0.5 if self.scale == "probabilities" else 0.0
             return (outputs.reshape(len(outputs)) > threshold).astype(np.intp)
+        # A model may have more outputs than there were labels; only those that have one can be the answer.
         largest: npt.NDArray[np.intp] = np.argmax(outputs[..., : self._n_classes(outputs)], axis=-1)
         return largest
 
@@ -235,6 +238,7 @@ def from_json(content: Any) -> Any:
     for name, is_valid in _CHECKS.items():
         if name in content and not is_valid(content[name]):
             raise ValueError(f"its {name} is {str(content[name])[:60]}")
+    # What later versions add is left out, what earlier ones lack has its default.
     fields = {name: content[name] for name in _CHECKS if name in content}
     classes = fields.get("classes")
     return Target(**fields | {"classes": None if classes is None else label_array(classes)})
@@ -293,6 +297,7 @@ def listed(labels: Sequence[Any]) -> str:
     return f"{shown}, ..." if len(labels) > 5 else shown
 
 
+# Both in forms that do not overflow for large logits, whatever NumPy is told to do about that.
 def _sigmoid(logits: Array) -> Array:
     return np.exp(-np.logaddexp(0, -logits))
 

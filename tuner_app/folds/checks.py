@@ -27,8 +27,10 @@ def as_arrays(structure: Any, name: str) -> Any:
     arrays = (
         _one_table(structure, name)
         if isinstance(structure, list | tuple) and not any(is_array(item) for item in structure)
+        # With a single array among them, a list is several inputs; without, it is the rows of one.
         else map_arrays(lambda item: _as_array(item, name), structure)
     )
+    # A single number has no length; it is refused below.
     lengths = {len(array) for array in arrays_in(arrays) if array.ndim}
     if not lengths or 0 in lengths or any(array.ndim == 0 for array in arrays_in(arrays)):
         raise DataError(
@@ -46,7 +48,7 @@ def check_finite(structure: Any, name: str) -> None:
         DataError: A number is not finite; the message names the first row.
     """
     for array in arrays_in(structure):
-        if array.dtype.kind in "OUSMm":
+        if array.dtype.kind in "OUSMm":  # text and times, which `data` judges
             continue
         # A sum is finite when all numbers are (or overflows, which the second look settles): no copy of the data.
         with np.errstate(over="ignore", invalid="ignore"):

@@ -33,6 +33,7 @@ class Rows:
 
     def copy(self) -> Any:
         """The rows as arrays of their own, in the same structure."""
+        # Indexing by numbers copies always, so that a user's code may write into what it gets.
         return map_arrays(lambda array: array[self.index], self.arrays)
 
 
@@ -42,7 +43,7 @@ def map_arrays(function: Callable[[Any], Any], structure: Any) -> Any:
         return {key: map_arrays(function, value) for key, value in structure.items()}
     if isinstance(structure, list | tuple):
         return type(structure)(map_arrays(function, value) for value in structure)
-    return None if structure is None else function(structure)
+    return None if structure is None else function(structure)  # None stands for weights that were not given
 
 
 def with_tuples(structure: Any) -> Any:
@@ -66,12 +67,13 @@ def count_rows(structure: Any) -> int:
 
 def data_fingerprint(*structures: Any) -> str:
     """A fingerprint of arrays: their structure, types, shapes and bytes; 32 hexadecimal digits of BLAKE2b."""
+    # It stands in every search.json: whoever changes what is hashed makes all projects those of other data.
     state = hashlib.blake2b(digest_size=16)
     for structure in structures:
         state.update(repr(map_arrays(lambda array: (str(array.dtype), array.shape), structure)).encode())
         for array in arrays_in(structure):
             if array.dtype.kind == "O":
                 state.update(json.dumps(array.tolist(), default=str).encode())
-            else:
+            else:  # the bytes where they lie; only an array that is not in rows is copied
                 state.update(np.ascontiguousarray(array).view(np.uint8).data if array.size else b"")
     return state.hexdigest()

@@ -77,7 +77,7 @@ def _check_folds(splits: Sequence[tuple[Index, Index]], cv: Any) -> None:
 def _as_index(rows: Iterable[int], count: int) -> Index:
     """Row numbers of a user's own folds, masks as well, as an array that is checked against the number of rows."""
     index = np.asarray(rows)
-    if index.dtype == bool:
+    if index.dtype == bool:  # a mask; as numbers, False and True would be the rows 0 and 1
         index = np.flatnonzero(index)
     if index.ndim != 1 or (index.size and index.dtype.kind not in "iu"):
         raise ValueError("the folds must be lists of row numbers")
@@ -94,6 +94,7 @@ def _representative(x: Any) -> Any:
 def _labels(y: Any) -> Any:
     """What stratified splitters look at: the first target, one-hot rows as their class."""
     first = arrays_in(y)[0]
+    # To scikit-learn, rows of 0 and 1 are several labels at once, by which it stratifies nothing.
     if first.ndim == 2 and first.shape[1] == 1:
         return first[:, 0]
     if (

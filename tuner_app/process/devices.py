@@ -30,6 +30,7 @@ def configure() -> dict[str, Any]:
     with contextlib.suppress(RuntimeError):
         if tf.config.threading.get_intra_op_parallelism_threads() == 0:
             tf.config.threading.set_intra_op_parallelism_threads(INTRA_OP_THREADS)
+    # By default TensorFlow takes a GPU's whole memory at once, and a second search beside this one gets none.
     gpus = tf.config.list_physical_devices("GPU")
     for gpu in gpus:
         with contextlib.suppress(RuntimeError, ValueError):

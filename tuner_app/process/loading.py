@@ -43,7 +43,9 @@ def import_tensorflow_quietly() -> ModuleType:
         ImportError: TensorFlow cannot be imported; all that it wrote is shown then.
     """
     _check_backend()
+    # Before the import, which reads it once.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # The descriptor belongs to the process: two threads that hold it back at once would lose it.
     with _lock:
         if "tensorflow" in sys.modules or os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
             import tensorflow as tf
@@ -105,6 +107,7 @@ def _held_back(held: BinaryIO, screen: int) -> Iterator[None]:
         yield
         keep_all = False
     finally:
+        # What Python has written is still in its own buffer, and belongs to what is held back.
         with contextlib.suppress(AttributeError, OSError, ValueError):
             sys.stderr.flush()
         os.dup2(screen, _STDERR)

@@ -33,7 +33,7 @@ class StopRequest:
 
     def ask(self, signal_number: int = signal.SIGINT) -> None:
         """Ask to stop."""
-        self.signal_number = self.signal_number or signal_number
+        self.signal_number = self.signal_number or signal_number  # the exit code is that of the first one
         self._event.set()
 
     @contextlib.contextmanager
@@ -52,6 +52,7 @@ class StopRequest:
             yield self
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        # In the main thread, between two of its bytecodes: whatever is raised here may cut the bookkeeping in two.
         if self and number == signal.SIGINT:
             raise SearchInterrupted(_AT_ONCE, number)
         self.ask(number)
@@ -88,6 +89,7 @@ def leave_now(code: int, message: str = "") -> None:
             stream.flush()
     with contextlib.suppress(OSError):
         os.write(_screen.descriptor, f"{message}\n".encode() if message else b"")
+    # Not sys.exit: Python cannot end in peace while threads are inside TensorFlow.
     os._exit(code)
 
 
@@ -123,6 +125,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 def _is_importing(frame: FrameType | None) -> bool:
     while frame is not None:
+        # Python 3.11 to 3.13 call their import machinery so; it has no public name.
         if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
             return True
         frame = frame.f_back
@@ -131,6 +134,7 @@ def _is_importing(frame: FrameType | None) -> bool:
 
 @contextlib.contextmanager
 def _handled(numbers: Sequence[int], handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    # Python lets no other thread set a handler.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
