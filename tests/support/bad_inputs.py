@@ -192,7 +192,7 @@ BAD_SEARCHES: list[Any] = [
     _case("not UTF-8", "\udcff", r"cannot be read as JSON"),
     _case("a list", "[]", r"must hold a JSON object, not a list"),
     _case("nested too deep", '{"a":' * 100_000, r"cannot be read as JSON"),
-    _case("nothing in it", "{}", r"is damaged \(KeyError"),
+    _case("nothing in it", "{}", r"is damaged \(.*rule"),
     _case("rule as text", '{"rule": "x", "n_splits": 3}', r"is damaged"),
     *(
         _case(
