@@ -39,12 +39,12 @@ def describe_model(model: keras.Model) -> dict[str, Any]:
         `connections` where layers are not a mere row, and `compile`.
     """
     layers = model._flatten_layers(include_self=False)
-    described: dict[str, Any] = {"class": type(model).__name__}
-    described |= {f"layer {number}": _layer(layer) for number, layer in enumerate(layers, 1)}
+    words: dict[str, Any] = {"class": type(model).__name__}
+    words |= {f"layer {number}": _layer(layer) for number, layer in enumerate(layers, 1)}
     connections = _connections(model)
     if connections is not None:
-        described["connections"] = connections
-    return described | {"compile": _compiled(model)}
+        words["connections"] = connections
+    return words | {"compile": _compiled(model)}
 
 
 def source_digest(hypermodel: keras_tuner.HyperModel) -> str | None:
@@ -69,11 +69,11 @@ def source_digest(hypermodel: keras_tuner.HyperModel) -> str | None:
 
 
 def _layer(layer: Any) -> dict[str, Any]:
-    described = {"class": type(layer).__name__, **_settings(layer)}
+    words = {"class": type(layer).__name__, **_settings(layer)}
     weights = [] if isinstance(layer, keras.Model) else getattr(layer, "weights", [])
     if weights:
-        described["weights"] = " ".join("x".join(map(str, weight.shape)) or "1" for weight in weights)
-    return described
+        words["weights"] = " ".join("x".join(map(str, weight.shape)) or "1" for weight in weights)
+    return words
 
 
 def _settings(part: Any) -> dict[str, Any]:
@@ -99,14 +99,14 @@ def _compiled(model: keras.Model) -> dict[str, Any]:
     # Keras 3.15: the public `get_compile_config` fails where a loss or a metric is a function.
     arguments = getattr(model, "_compile_config", None)
     config = arguments.config if arguments is not None else {}
-    described: dict[str, Any] = {}
+    words: dict[str, Any] = {}
     for name in _COMPILED:
         part = config.get(name)
         if name == "optimizer" and getattr(model, "optimizer", None) is not None:
-            described[name] = {"class": type(model.optimizer).__name__, **_settings(model.optimizer)}
+            words[name] = {"class": type(model.optimizer).__name__, **_settings(model.optimizer)}
         elif part is not None:
-            described[name] = _words(part)
-    return described
+            words[name] = _words(part)
+    return words
 
 
 def _connections(model: keras.Model) -> str | None:

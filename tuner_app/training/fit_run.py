@@ -130,11 +130,11 @@ class FitRun:
 
     def _tell_what_copies_collected(self) -> None:
         """One line per search for each class whose copies have collected what nobody will find."""
-        for copied, contents, in_place in self._births:
-            names = contents.grown(copied, in_place=in_place)
+        for twin, contents, in_place in self._births:
+            names = contents.grown(twin, in_place=in_place)
             if names:
-                line = copies.what_a_copy_collects(copied, names)
-                self.shared.tell_once(f"{type(copied).__qualname__} collects", line)
+                line = copies.what_a_copy_collects(twin, names)
+                self.shared.tell_once(f"{type(twin).__qualname__} collects", line)
 
     def _parts(self, index: Index) -> tuple[Any, ...]:
         """`(x, y)` or `(x, y, sample_weight)` of rows."""
@@ -151,6 +151,6 @@ class FitRun:
 
     def _own_callbacks(self, callbacks: Any) -> list[Any]:
         """Copies of the user's callbacks, which write to places of this fold, and the tuner's own."""
-        copied = copies.copy_callbacks(callbacks)
-        self._births += [(callback, copies.Contents.of(callback), False) for callback in copied]
-        return fit_callbacks(self.task, copied, self.context, self.spec.hooks)
+        own = copies.copy_callbacks(callbacks)
+        self._births += [(callback, copies.Contents.of(callback), False) for callback in own]
+        return fit_callbacks(self.task, own, self.context, self.spec.hooks)
