@@ -19,7 +19,7 @@ def make_tuner_fixture(tmp_path: Path) -> Callable[..., Any]:
     """Makes a `GridSearchCV` in the test's folder, quiet, with the fake fitter unless told otherwise."""
 
     def make(space: Any = None, **options: Any) -> Any:
-        from tuner_app.tuners.base import GridSearchCV
+        from tuner_app.tuners.grid_search import GridSearchCV
 
         cls = options.pop("cls", GridSearchCV)
         hypermodel = space if callable(space) or hasattr(space, "build") else space_of(space or {"a": [1, 2, 3]})

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tuner_app.data.datasets import Dataset, load_dataset
     from tuner_app.errors import RefitFailedWarning
     from tuner_app.models.dense import DenseHyperModel
-    from tuner_app.tuners.base import GridSearchCV
+    from tuner_app.tuners.grid_search import GridSearchCV
 
 __version__ = "0.1.0"
 __all__ = ["Dataset", "DenseHyperModel", "GridSearchCV", "RefitFailedWarning", "__version__", "load_dataset"]
@@ -29,7 +29,7 @@ __all__ = ["Dataset", "DenseHyperModel", "GridSearchCV", "RefitFailedWarning", "
 _HOMES = {
     "Dataset": "tuner_app.data.datasets",
     "DenseHyperModel": "tuner_app.models.dense",
-    "GridSearchCV": "tuner_app.tuners.base",
+    "GridSearchCV": "tuner_app.tuners.grid_search",
     "RefitFailedWarning": "tuner_app.errors",
     "load_dataset": "tuner_app.data.datasets",
 }

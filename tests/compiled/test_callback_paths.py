@@ -42,8 +42,8 @@ def histories(tuner: Any) -> dict[str, list[float]]:
     """Each fold's losses by its place."""
     return {
         f"{record.trial_id}/fold_{record.fold}": record.history["loss"]
-        for records in tuner.fold_results.values()
-        for record in records
+        for candidate in tuner.candidates()
+        for record in candidate.folds
     }
 
 

@@ -37,7 +37,7 @@ MODELS = '''
 import keras
 import keras_tuner
 import numpy as np
-from tuner_app.tuners.base import GridSearchCV
+from tuner_app.tuners.grid_search import GridSearchCV
 
 random = np.random.default_rng(0)
 x = random.normal(size=(24, 3)).astype(np.float32)
@@ -363,10 +363,10 @@ def test_a_configuration_that_lacks_something_does_not_change_the_answers(make_t
 def test_a_resumed_search_takes_the_kept_weights_and_trains_nothing(
     make_tuner: Make, data: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tuner_app.search.loop import Search
+    from tuner_app.training.fitter import FoldFitter
 
     first = search(make_tuner, data, linear(lambda: Unsaved(3)))
-    monkeypatch.setattr(Search, "refit", None)
+    monkeypatch.setattr(FoldFitter, "__call__", None)
     again = search(make_tuner, data, linear(lambda: Unsaved(3)))
     np.testing.assert_array_equal(*(t.best_model_.predict(data[0], verbose=0) for t in (first, again)))
     assert again.refit_time_ == first.refit_time_

@@ -228,7 +228,7 @@ from tuner_app.process.loading import import_tensorflow_quietly
 
 import_tensorflow_quietly()
 import keras, numpy as np
-from tuner_app.tuners.base import GridSearchCV
+from tuner_app.tuners.grid_search import GridSearchCV
 
 def build(hp):
     hp.Choice("a", [1, 2])
@@ -304,7 +304,7 @@ _CELLS = [
     f"import sys; sys.path.insert(0, {str(ROOT)!r}); sys.path.insert(0, {str(ROOT / 'tests')!r})\n"
     "import time, numpy as np\n"
     "from support.fakes import FakeFitter, space_of\n"
-    "from tuner_app.tuners.base import GridSearchCV\n"
+    "from tuner_app.tuners.grid_search import GridSearchCV\n"
     "fitter = FakeFitter(before=lambda task: time.sleep(0.2))\n"
     "tuner = GridSearchCV(space_of({'a': list(range(40))}), 'val_accuracy', fold_fitter=fitter, n_jobs=1,\n"
     "                     directory=DIRECTORY, project_name='search', seed=0)\n"

@@ -153,7 +153,7 @@ def test_one_candidate_s_trouble_is_no_one_else_s(
     assert np.isnan(tuner.cv_results_["mean_test_score"][bad]).all()
     assert np.isfinite(tuner.cv_results_["mean_test_score"][~bad]).all()
     assert tuner.best_params_ == {"bad": 0}
-    errors = {record.error for records in tuner.fold_results.values() for record in records} - {None}
+    errors = {record.error for candidate in tuner.candidates() for record in candidate.folds} - {None}
     assert [type(make_error()).__name__ in text for text in errors] == [True]
 
 

@@ -19,7 +19,7 @@ from tuner_app.records.results import FoldResult
 from tuner_app.records.tasks import FoldTask
 from tuner_app.storage.kept_folds import keep_folds, kept_folds
 from tuner_app.storage.project import Project
-from tuner_app.tuners.base import GridSearchCV
+from tuner_app.tuners.grid_search import GridSearchCV
 
 Make = Callable[..., Any]
 Data = tuple[Any, Any]

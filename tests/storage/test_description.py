@@ -10,8 +10,8 @@ import pytest
 from support.fakes import FakeFitter
 
 from tuner_app.errors import ProjectError
-from tuner_app.search.loop import Search
 from tuner_app.storage import description
+from tuner_app.tuners import asked
 
 Make = Callable[..., Any]
 Data = tuple[Any, Any]
@@ -20,11 +20,11 @@ Data = tuple[Any, Any]
 @pytest.fixture(name="later_version")
 def later_version_fixture(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Makes this version a later one, which asks for more than it did."""
-    asked_today = Search._asked
+    asked_today = asked.identity
 
     def become(**added: Any) -> None:
         monkeypatch.setattr(description, "ADDED_KEYS", (*description.ADDED_KEYS, *added))
-        monkeypatch.setattr(Search, "_asked", lambda search: {**asked_today(search), **added})
+        monkeypatch.setattr(asked, "identity", lambda *given, **named: {**asked_today(*given, **named), **added})
 
     return become
 

@@ -126,7 +126,7 @@ def test_a_description_of_the_first_version_must_agree_with_itself(whole: Projec
 
 def resumed(project: Project, data: Any) -> tuple[str, str, int]:
     """What a tuner says of a project before and after its search, and how many fits that took."""
-    from tuner_app.tuners.base import GridSearchCV
+    from tuner_app.tuners.grid_search import GridSearchCV
 
     fitter = FakeFitter()
     tuner = GridSearchCV(

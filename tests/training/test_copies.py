@@ -19,7 +19,7 @@ from support.small_models import lines, small
 
 from tuner_app.errors import InputError
 from tuner_app.training import copies
-from tuner_app.tuners.base import GridSearchCV
+from tuner_app.tuners.grid_search import GridSearchCV
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 
@@ -49,7 +49,7 @@ class TestHypermodelsOfTheirOwn:
     def test_each_fit_reads_what_its_own_build_kept(self, make_tuner: Make, data: Data, n_jobs: int) -> None:
         tuner = make_tuner(Remembering(), cv=2, n_jobs=n_jobs, fold_fitter=None, refit=False)
         tuner.search(*data)
-        read = {(r.values["units"], *r.scores.values()) for records in tuner.fold_results.values() for r in records}
+        read = {(r.values["units"], *r.scores.values()) for candidate in tuner.candidates() for r in candidate.folds}
         assert read == {(units, units, units, units) for units in range(2, 12)}
 
     def test_the_tuners_hooks_meet_the_hypermodel_of_their_fit(self, make_tuner: Make, data: Data) -> None:
@@ -154,7 +154,7 @@ def test_one_that_cannot_be_copied_serves_one_fit_after_another(make_tuner: Make
     tuner = make_tuner(hypermodel, cv=2, n_jobs=1, fold_fitter=None, refit=False)
     tuner.search(*data)
     assert hypermodel.kept == {"units": hypermodel.units}  # the last fit's: it was used itself
-    records = [record for records in tuner.fold_results.values() for record in records]
+    records = [record for candidate in tuner.candidates() for record in candidate.folds]
     assert all(record.scores["dict"] == record.values["units"] for record in records)
 
 

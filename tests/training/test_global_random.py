@@ -46,7 +46,7 @@ def test_they_are_told_and_with_one_job_the_same_in_each_run(
     for number in range(2):
         tuner = make_tuner(Drawing(draw), **REAL, n_jobs=n_jobs, project_name=f"run{number}")
         tuner.search(*data)
-        records = [record for records in tuner.fold_results.values() for record in records]
+        records = [record for candidate in tuner.candidates() for record in candidate.folds]
         found.append({(r.trial_id, r.fold): r.scores["val_accuracy"] for r in records})
         assert all(r.scores["val_accuracy"] != r.scores["built_with"] for r in records)
     assert len(set(found[0].values())) == 4

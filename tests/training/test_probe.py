@@ -13,7 +13,7 @@ import pytest
 
 from tuner_app.errors import InputError
 from tuner_app.training.probe import ModelFacts, OutputFacts, Probe, facts_of, probe_model
-from tuner_app.tuners.base import GridSearchCV
+from tuner_app.tuners.grid_search import GridSearchCV
 
 Make = Callable[..., Any]
 Data = tuple[Any, Any]

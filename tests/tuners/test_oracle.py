@@ -15,8 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from tuner_app.tuners.grid import grid, grid_size, space_values
+from tuner_app.tuners.grid import grid
 from tuner_app.tuners.oracle import GridOracle
+from tuner_app.tuners.ranges import grid_size, space_values
 
 Declare = Callable[[keras_tuner.HyperParameters], None]
 
@@ -340,16 +341,6 @@ class TestResuming:
         whole = list(grid(space_of(plain).space))
         assert found == {"0003": whole[3], "0004": whole[4], "0005": whole[5]}
 
-    def test_a_trial_reopened_reports_anew(self, make: Callable[..., GridOracle]) -> None:
-        self.begin(make)
-        oracle = make()
-        oracle.reload()
-        oracle.reopen(["0001"])
-        trial = oracle.create_trial("one")
-        assert trial.trial_id == "0001"
-        end(oracle, trial, 0.2)
-        assert oracle.trials["0001"].score == 0.2
-
     @pytest.mark.parametrize(
         "content", ["", "{", "[]", "null", "{}", '{"trial_id": "0001"}', "\x00"], ids=lambda text: repr(text)
     )
@@ -373,12 +364,11 @@ class TestResuming:
         oracle.reload()
         assert sorted(oracle.trials) == ["0000", "0002"]
 
-    def test_a_lost_trial_is_adopted_from_its_values(self, make: Callable[..., GridOracle]) -> None:
+    def test_a_candidate_that_an_earlier_run_has_begun_keeps_its_number(self, make: Callable[..., GridOracle]) -> None:
         oracle = make()
-        oracle.adopt("0001", {"a": 2, "b": "y"})
-        oracle.reopen(["0001"])
+        oracle.recall({"0000": {"a": 2, "b": "y"}}, [])
         found = [oracle.create_trial(str(n)) for n in range(6)]
-        assert [t.trial_id for t in found] == ["0000", "0001", "0002", "0003", "0004", "0005"]
+        assert [t.trial_id for t in found] == ["0001", "0000", "0002", "0003", "0004", "0005"]
         assert [dict(t.hyperparameters.values) for t in found] == list(grid(space_of(plain).space))
 
     def test_the_files_are_keras_tuners(self, make: Callable[..., GridOracle]) -> None:

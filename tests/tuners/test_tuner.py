@@ -23,15 +23,15 @@ from support.fakes import FakeFitter, record, space_of, weigh
 
 from tuner_app.data import targets
 from tuner_app.errors import DataError, InputError, ProjectError, SearchError, SearchInterrupted
+from tuner_app.execution import threads
 from tuner_app.execution.base import FoldStopped
 from tuner_app.execution.threads import ThreadExecutor
 from tuner_app.process.signals import StopRequest
 from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.tasks import FoldTask
-from tuner_app.search import loop
 from tuner_app.search.observers import SearchObserver, SearchPlan
 from tuner_app.training.declared import declared_by_fit
-from tuner_app.tuners.base import GridSearchCV
+from tuner_app.tuners.grid_search import GridSearchCV
 
 Make = Callable[..., GridSearchCV]
 Data = tuple[Any, Any]
@@ -462,14 +462,14 @@ class TestBatches:
     def sizes_fixture(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         """Makes every fit but the first count as short; the sizes of the batches so far."""
         sizes: list[int] = []
-        submit = ThreadExecutor.submit
+        serve = ThreadExecutor._serve_batch
 
-        def counting(executor: ThreadExecutor, work: Any, batch: Sequence[FoldTask]) -> None:
+        def counting(executor: ThreadExecutor, batch: Sequence[FoldTask]) -> Any:
             sizes.append(len(batch))
-            submit(executor, work, batch)
+            return serve(executor, batch)
 
-        monkeypatch.setattr(loop, "_HAND_OVER_SECONDS", math.inf)
-        monkeypatch.setattr(ThreadExecutor, "submit", counting)
+        monkeypatch.setattr(threads, "HAND_OVER_SECONDS", math.inf)
+        monkeypatch.setattr(ThreadExecutor, "_serve_batch", counting)
         return sizes
 
     @pytest.mark.parametrize("n_jobs", [1, 2])
@@ -479,7 +479,7 @@ class TestBatches:
         batched = make_tuner({"a": list(range(40))}, n_jobs=n_jobs)
         batched.search(*data)
         assert sizes[n_jobs:] == [32, 32, 32, 24 - n_jobs]
-        monkeypatch.setattr(loop, "_HAND_OVER_SECONDS", 0.0)
+        monkeypatch.setattr(threads, "HAND_OVER_SECONDS", 0.0)
         sizes.clear()
         single = make_tuner({"a": list(range(40))}, n_jobs=n_jobs, project_name="single")
         single.search(*data)

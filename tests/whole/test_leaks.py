@@ -17,7 +17,7 @@ from tuner_app.process.loading import import_tensorflow_quietly
 import_tensorflow_quietly()
 import keras, numpy as np, psutil
 from tuner_app.search.observers import SearchObserver
-from tuner_app.tuners.base import GridSearchCV
+from tuner_app.tuners.grid_search import GridSearchCV
 
 ARCHITECTURES, RATES = map(int, sys.argv[2:])
 

@@ -92,7 +92,7 @@ def fit(task: FoldTask) -> FoldResult:
 @pytest.fixture(name="tuner", scope="module")
 def tuner_fixture(logs: Path) -> Any:
     """A search of 15 candidates after its end."""
-    from tuner_app.tuners.base import GridSearchCV
+    from tuner_app.tuners.grid_search import GridSearchCV
     from tuner_app.views.tensorboard.observer import TensorBoardLogs
 
     tuner = GridSearchCV(

@@ -105,7 +105,7 @@ def search(dataset: Any, arguments: argparse.Namespace) -> Any:
     from sklearn.model_selection import KFold
 
     from tuner_app.models.dense import dense_hypermodel
-    from tuner_app.tuners.base import GridSearchCV
+    from tuner_app.tuners.grid_search import GridSearchCV
 
     tuner = GridSearchCV(
         dense_hypermodel(dataset, nodes=arguments.nodes, learning_rates=arguments.learning_rates),

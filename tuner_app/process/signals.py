@@ -22,10 +22,15 @@ _AT_ONCE = f"Stopped at once. {Remedy.SEARCH_AGAIN} (without {Remedy.OVERWRITE})
 
 
 class StopRequest:
-    """Whether someone asked to stop, and how."""
+    """Whether someone asked to stop, and how.
 
-    def __init__(self) -> None:
+    Args:
+        then: Called when it is asked, also in the middle of a signal's handler: it must only set something.
+    """
+
+    def __init__(self, then: Callable[[], None] = lambda: None) -> None:
         self._event = threading.Event()
+        self._then = then
         self.signal_number = 0
 
     def __bool__(self) -> bool:
@@ -35,6 +40,7 @@ class StopRequest:
         """Ask to stop."""
         self.signal_number = self.signal_number or signal_number  # the exit code is that of the first one
         self._event.set()
+        self._then()
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[StopRequest]:

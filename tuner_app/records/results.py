@@ -238,3 +238,17 @@ def mean_history(histories: Sequence[History]) -> History:
         name: [statistics.fmean(values) for values in zip(*(h[name] for h in histories), strict=False)]
         for name in shared
     }
+
+
+def values_with_declared(values: Mapping[str, Any], records: Sequence[FoldResult]) -> dict[str, Any]:
+    """A candidate's values with those that its fits have declared, in the order of the folds, whichever ended first.
+
+    Args:
+        values: What the candidate was proposed with.
+        records: Its fits, in order.
+    """
+    declared: dict[str, Any] = {}
+    for record in records:
+        for name, value in ((record.declared or {}).get("values") or {}).items():
+            declared.setdefault(name, value)
+    return {**declared, **values}

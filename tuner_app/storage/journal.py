@@ -22,7 +22,7 @@ from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.score import Objective, ScoreRule
 from tuner_app.records.tables import trial_order
 from tuner_app.storage import description
-from tuner_app.storage.files import first_of, read_json, set_all_aside, write_whole
+from tuner_app.storage.files import first_of, read_json, set_all_aside, set_aside, write_whole
 from tuner_app.storage.fold_record import DamagedRecordError, Number, decode, decode_with_owner, encode, without_nan
 from tuner_app.storage.project import Project
 
@@ -61,6 +61,11 @@ class Journal:
         for reason, paths in unusable.items():
             set_all_aside(paths, reason)
         return results
+
+    def set_aside(self, trial_id: str, reason: str) -> None:
+        """Rename all files of a candidate that is none of this search, so that none is read again or lost."""
+        for path in sorted(self.project.trial_folder(trial_id).glob("*.json")):
+            set_aside(path, reason)
 
 
 def _read_records(

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import math
 import random
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tuner_app.training.hyperparameters import RecordedHyperParameters
+from tuner_app.tuners.ranges import ValueRange
 
 # After so many runs that asked for what the space declares, looks elsewhere in the grid settle whether all of it is so.
 _RUNS_BEFORE_LOOKS = 32
@@ -27,42 +27,9 @@ Values = dict[str, Any]
 Program = Callable[[RecordedHyperParameters], None]
 
 
-class ValueRange(Sequence[Any]):
-    """A hyperparameter's values, its default first; a billion of them cost no more than two.
-
-    Args:
-        hp: A Keras Tuner `HyperParameter`.
-    """
-
-    def __init__(self, hp: Any) -> None:
-        self._first = hp.default
-        self._rest = _in_order(hp)
-        self._skipped = _position(self._rest, self._first)
-
-    def __len__(self) -> int:
-        return 1 + len(self._rest) - (self._skipped is not None)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        position = range(len(self))[index]
-        if position == 0:
-            return self._first
-        return self._rest[position - 1 if self._skipped is None or position <= self._skipped else position]
-
-    def index(self, value: Any, *_: Any) -> int:
-        """Where a value stands; the number of values where it is none of them."""
-        if value == self._first:
-            return 0
-        place = _position(self._rest, value)
-        if place is None:
-            return len(self)
-        return place + 1 if self._skipped is None or place < self._skipped else place
-
-
 @dataclasses.dataclass(frozen=True)
-class Proposal:
-    """A candidate.
+class Point:
+    """A candidate of the grid.
 
     Attributes:
         number: Its place in the order in which candidates are handed out.
@@ -111,7 +78,7 @@ class Grid:
         self._leaves = self._walk()
         self._leaves_left = True
         self._children: deque[Iterator[RecordedHyperParameters]] = deque()
-        self._open: dict[int, Proposal] = {}
+        self._open: dict[int, Point] = {}
         self._told: dict[int, Sequence[Any]] = {}
         self.given = self._heard = 0
         self._runs = 0
@@ -128,7 +95,7 @@ class Grid:
         """Whether there is no more candidate, nor will one come of those that are not done."""
         return not self._leaves_left and not self._children and not self._open
 
-    def next(self) -> Proposal | None:
+    def next(self) -> Point | None:
         """The next candidate; None while there is none."""
         hyperparameters = next(self._leaves, None) if self._leaves_left else None
         if hyperparameters is None:
@@ -136,9 +103,9 @@ class Grid:
             hyperparameters = self._next_child()
         if hyperparameters is None:
             return None
-        proposal = self._open[self.given] = Proposal(self.given, dict(hyperparameters.values), hyperparameters)
+        point = self._open[self.given] = Point(self.given, dict(hyperparameters.values), hyperparameters)
         self.given += 1
-        return proposal
+        return point
 
     def tell(self, number: int, asked_by_fit: Sequence[Any]) -> None:
         """A candidate is done.
@@ -150,11 +117,11 @@ class Grid:
         if number in self._open:
             self._told[number] = asked_by_fit
         while self._heard in self._told:
-            proposal, asked = self._open.pop(self._heard), self._told.pop(self._heard)
+            point, asked = self._open.pop(self._heard), self._told.pop(self._heard)
             self._heard += 1
             if asked:
                 self._late += [hp for hp in asked if not _is_among(hp, self._late)]
-                self._children.append(self._varied(proposal, asked))
+                self._children.append(self._varied(point, asked))
 
     def position(self, values: Mapping[str, Any]) -> tuple[tuple[int, str], ...]:
         """Where values stand in the grid: a key to sort by."""
@@ -242,9 +209,9 @@ class Grid:
             choices_by_name = {hp.name: self.values_of(hp) for hp in self._space}
             yield {name: choices[draw.randrange(len(choices))] for name, choices in choices_by_name.items()}
 
-    def _varied(self, proposal: Proposal, asked: Sequence[Any]) -> Iterator[RecordedHyperParameters]:
+    def _varied(self, point: Point, asked: Sequence[Any]) -> Iterator[RecordedHyperParameters]:
         """Candidates that differ from one that is done in what its fits have asked for; the last varies first."""
-        space, values = proposal.hyperparameters.space, proposal.values
+        space, values = point.hyperparameters.space, point.values
         for i in reversed(range(len(asked))):
             known = [*space, *(hp for hp in asked[: i + 1] if not _is_among(hp, space))]
             before = {hp.name: hp.default for hp in asked[:i]}
@@ -286,121 +253,9 @@ def grid(space: Sequence[Any]) -> Iterator[Values]:
         The active hyperparameters' values, by name.
     """
     candidates = Grid(space, RecordedHyperParameters.ask_all)
-    while (proposal := candidates.next()) is not None:
-        candidates.tell(proposal.number, ())
-        yield dict(proposal.values)
-
-
-def without_late_defaults(values: Mapping[str, Any], space: Sequence[Any], declared: Collection[str]) -> Values:
-    """Values less those that are at the default of a hyperparameter that only showed up during the search.
-
-    A candidate is the same whether or not such a hyperparameter was known when it began.
-
-    Args:
-        values: A candidate's values.
-        space: The hyperparameters that it knows.
-        declared: The names of those that were known before the search.
-    """
-    late = {hp.name: hp.default for hp in space if hp.name not in declared}
-    return (
-        {name: value for name, value in values.items() if name not in late or value != late[name]}
-        if late
-        else {**values}
-    )
-
-
-def grid_size(space: Sequence[Any]) -> int:
-    """The number of candidates of a search space, without making them."""
-    parents = {condition.name for hp in space for condition in hp.conditions}
-    repeated = {hp.name for i, hp in enumerate(space) if any(other.name == hp.name for other in space[:i])}
-    known: dict[Any, int] = {}
-
-    def count(place: int, values: Values) -> int:
-        if place == len(space):
-            return 1
-        key = place, repr(sorted(values.items()))
-        if key not in known:
-            known[key] = count_from(place, values)
-        return known[key]
-
-    def count_from(place: int, values: Values) -> int:
-        hp, total = space[place], 0
-        if hp.name in values or not all(condition.is_active(values) for condition in hp.conditions):
-            return count(place + 1, values)
-        choices = ValueRange(hp)
-        decisive = _decisive_values(hp.name, space[place + 1 :], choices) if hp.name in parents else []
-        for value in decisive:
-            total += count(place + 1, {**values, hp.name: value})
-        others = len(choices) - len(decisive)
-        if others:  # They open no condition, so they are all alike.
-            total += others * count(place + 1, {**values, **({hp.name: None} if hp.name in repeated else {})})
-        return total
-
-    return count(0, {})
-
-
-def space_values(space: Sequence[Any]) -> dict[str, Sequence[Any]]:
-    """Each hyperparameter's values, in the order of the space."""
-    values: dict[str, Sequence[Any]] = {}
-    for hp in space:
-        known = values.get(hp.name)
-        values[hp.name] = _in_order(hp) if known is None else [*known, *(v for v in _in_order(hp) if v not in known)]
-    return values
-
-
-class _Steps(Sequence[Any]):
-    """The values of an `Int` or `Float` with a step.
-
-    Keras Tuner 1.4.8 makes numbers of type float for an `Int` with logarithmic sampling, which no layer takes.
-    """
-
-    def __init__(self, hp: Any) -> None:
-        self._hp, self._whole = hp, type(hp).__name__ == "Int"
-        self._size = int(hp._get_n_values())
-
-    def __len__(self) -> int:
-        return self._size
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
-        value = self._hp._get_value_by_index(range(self._size)[index])
-        return round(value) if self._whole else value
-
-    def index(self, value: Any, *_: Any) -> int:
-        hp = self._hp
-        if hp.sampling == "linear":
-            place = (value - hp.min_value) / hp.step
-        else:
-            distance = value if hp.sampling == "log" else hp.max_value + hp.min_value - value
-            place = math.log(distance / hp.min_value, hp.step) if distance > 0 else -1.0
-        nearest = [i for i in (math.floor(place), math.ceil(place)) if 0 <= i < self._size and self[i] == value]
-        return nearest[0] if nearest else self._size
-
-    def __contains__(self, value: Any) -> bool:
-        return _position(self, value) is not None
-
-
-def _in_order(hp: Any) -> Sequence[Any]:
-    """A hyperparameter's values as Keras Tuner orders them, each once."""
-    if getattr(hp, "step", None) is not None:
-        return _Steps(hp)
-    values = map(round, hp.values) if type(hp).__name__ == "Int" else hp.values
-    return list(dict.fromkeys(values))
-
-
-def _position(values: Sequence[Any], value: Any) -> int | None:
-    if isinstance(values, _Steps):
-        wrong_type = isinstance(value, bool | str) or not isinstance(value, int | float)
-        place = len(values) if wrong_type else values.index(value)
-        return place if place < len(values) else None
-    return next((i for i, known in enumerate(values) if known == value), None)
-
-
-def _decisive_values(name: str, later: Sequence[Any], choices: ValueRange) -> list[Any]:
-    """The values of a hyperparameter that open a condition."""
-    named = [value for hp in later for c in hp.conditions if c.name == name for value in c.values]
-    return [value for value in dict.fromkeys(named) if choices.index(value) < len(choices)]
+    while (point := candidates.next()) is not None:
+        candidates.tell(point.number, ())
+        yield dict(point.values)
 
 
 def _is_among(hp: Any, space: Sequence[Any]) -> bool:

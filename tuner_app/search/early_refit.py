@@ -1,0 +1,100 @@
+"""The refit of the best candidate so far, begun before the last folds have ended.
+
+Owns when that is worth it. The model is the same whenever it is trained, so nothing here can change a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tuner_app.execution.base import Ended, FoldStopped
+from tuner_app.records import tables
+from tuner_app.records.results import Candidate, FoldResult
+from tuner_app.records.tasks import FoldTask
+from tuner_app.search.refit import expected_refit_seconds, refit_task
+from tuner_app.search.spec import SearchSpec
+from tuner_app.search.strategy import Proposal
+
+
+class Refits:
+    """The refits of one search: one at most that is wanted, and those that were dropped and have not ended yet.
+
+    Args:
+        spec: The search.
+        proposal_of: What a candidate, by its trial, was asked for as.
+    """
+
+    def __init__(self, spec: SearchSpec, proposal_of: Callable[[str], Proposal]) -> None:
+        self._spec, self._proposal_of = spec, proposal_of
+        self._best: Candidate | None = None
+        self._wanted: FoldTask | None = None
+        self._ended: dict[FoldTask, Ended] = {}
+        self.running = 0
+
+    def compare(self, candidate: Candidate) -> None:
+        """Note the best candidate so far; a refit of one that is beaten is dropped."""
+        rivals = [candidate] if self._best is None else [self._best, candidate]
+        best = tables.best_of(rivals, self._spec.plan.rule)
+        if best is not self._best:
+            self._best = best
+            self._drop()
+
+    def begin_early(self, remaining_seconds: Callable[[], float]) -> None:
+        """Begin the refit of the best candidate so far when the fits that wait take no longer than it will.
+
+        Otherwise it would run alone in the end, and the other cores idle.
+
+        Args:
+            remaining_seconds: How long the waiting fits will take, one after another.
+        """
+        spec, best = self._spec, self._best
+        wanted = spec.keeper is not None and spec.selects_by_score and spec.executor.n_jobs > 1
+        if not wanted or best is None or self._wanted is not None or not spec.executor.room:
+            return
+        if remaining_seconds() <= expected_refit_seconds(best, spec.splits, spec.rows):
+            self._wanted = self._submit(best)
+
+    def take(self, ended: Ended) -> None:
+        """A refit has ended."""
+        self.running -= 1
+        self._ended[ended.task] = ended
+
+    def result(self, candidate: Candidate, take_next: Callable[[], None]) -> FoldResult:
+        """What came of a candidate's refit: of the one that began early, or of a new one.
+
+        Args:
+            candidate: The best candidate.
+            take_next: Waits a little for a task to end, and has it taken.
+
+        Raises:
+            FoldStopped: The search is to stop.
+        """
+        if self._wanted is not None and self._wanted.trial_id != candidate.trial_id:
+            self._drop()
+        while self._wanted is None:  # A refit that was dropped may still hold the only job.
+            if self._spec.executor.room:
+                self._wanted = self._submit(candidate)
+            else:
+                take_next()
+        while self._wanted not in self._ended:
+            take_next()
+        ended, self._wanted = self._ended.pop(self._wanted), None
+        if ended.record is None:
+            raise ended.error or FoldStopped
+        return ended.record
+
+    def _drop(self) -> None:
+        if self._wanted is not None:
+            self._spec.executor.cancel(self._wanted)
+            self._wanted = None
+
+    def task_of(self, candidate: Candidate) -> FoldTask:
+        """The task that trains a candidate on all rows."""
+        spec, proposal = self._spec, self._proposal_of(candidate.trial_id)
+        return refit_task(proposal, candidate, rows=spec.rows, rule=spec.plan.rule, seed=spec.seed)
+
+    def _submit(self, candidate: Candidate) -> FoldTask:
+        task = self.task_of(candidate)
+        self._spec.executor.submit(task)
+        self.running += 1
+        return task
