@@ -47,7 +47,7 @@ def histories(tuner: Any) -> dict[str, list[float]]:
     }
 
 
-@pytest.mark.parametrize("compile_epochs", [True, False])
+@pytest.mark.parametrize("compile_epochs", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_each_fold_and_the_refit_write_to_a_place_of_their_own(
     make_tuner: Make, data: Data, tmp_path: Path, compile_epochs: bool
 ) -> None:
@@ -80,6 +80,7 @@ def test_each_fold_and_the_refit_write_to_a_place_of_their_own(
     assert not any((out / name).exists() for name in ("log.csv", "last.weights.h5"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_backup_is_no_other_folds_and_no_earlier_runs(
     make_tuner: Make, data: Data, tmp_path: Path, n_jobs: int

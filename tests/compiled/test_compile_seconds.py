@@ -61,7 +61,7 @@ def test_the_first_candidate_is_not_charged_with_the_program_of_all(make_tuner: 
     first, *others = [fold for candidate in tuner.candidates() for fold in candidate.folds]
     assert first.compile_seconds > SLOW > first.fit_seconds > 0
     assert max(fold.compile_seconds for fold in others) < SLOW
-    assert max(tuner.cv_results_["mean_fit_time"]) < SLOW / 3 + 0.2
+    assert tuner.cv_results_["mean_fit_time"][0] < SLOW / 3 + 0.2
     assert tuner.cv_results_["mean_fit_time"][0] == tuner.candidates()[0].mean_fit_seconds
     assert [path.read_text().count("compile_seconds") for path in tuner.project.path.glob("*/fold_*.json")] == [1] * 6
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import keras
 import pytest
-from support.staged_fits import BOTH_WAYS, WAYS, Data, Make, hypermodel, model_of, search
+from support.staged_fits import WAYS, Data, Make, hypermodel, model_of, search
 
+from tuner_app.compiled import refit_callbacks
 from tuner_app.compiled.refit_callbacks import RefitCallbacks
 from tuner_app.storage.manifest import load_manifest
 
@@ -54,7 +55,7 @@ def reducing() -> keras.callbacks.Callback:
 
 
 def lines_of(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.message for record in caplog.records if record.name == "tuner_app.compiled.refit_callbacks"]
+    return [record.message for record in caplog.records if record.name == refit_callbacks.__name__]
 
 
 @WAYS
@@ -80,7 +81,7 @@ def test_the_refit_trains_at_the_rates_of_the_folds(
     assert "geometric mean" in line
 
 
-@BOTH_WAYS
+@WAYS
 def test_a_schedule_of_the_users_goes_on_as_it_is(make_tuner: Make, data: Data, way: dict[str, Any]) -> None:
     seen: dict[int, list[float]] = defaultdict(list)
     schedule = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)

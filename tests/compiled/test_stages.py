@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 import pytest
-from support.staged_fits import BOTH_WAYS, WAYS, Data, Make, hypermodel, model_of, search
+from support.staged_fits import WAYS, Data, Make, hypermodel, model_of, search
 
 from tuner_app.compiled.stages import kept_epochs
 from tuner_app.storage.manifest import load_manifest
@@ -47,7 +47,7 @@ class Epochs(keras.callbacks.Callback):
         self.counted[self.word] += 1
 
 
-@BOTH_WAYS
+@WAYS
 def test_weights_that_a_fits_own_early_stopping_restores_are_those_that_are_scored(
     make_tuner: Make, data: Data, way: dict[str, Any]
 ) -> None:
@@ -125,10 +125,7 @@ def test_a_fit_that_drops_the_callbacks_trains_for_as_long_as_the_manifest_says(
     assert load_manifest(tuner.project).epochs == 4
 
 
-@WAYS
-def test_callbacks_that_come_as_a_list_of_keras_are_watched_and_given_back(
-    make_tuner: Make, data: Data, way: dict[str, Any]
-) -> None:
+def test_callbacks_that_come_as_a_list_of_keras_are_watched_and_given_back(make_tuner: Make, data: Data) -> None:
     counted: Counter[int] = Counter()
     kinds: list[list[str]] = []
 
@@ -140,7 +137,7 @@ def test_callbacks_that_come_as_a_list_of_keras_are_watched_and_given_back(
         kinds.append([type(callback).__name__ for callback in given.callbacks])
         return history
 
-    tuner = search(make_tuner, data, hypermodel(fit), **way)
+    tuner = search(make_tuner, data, hypermodel(fit))
     assert tuner.best_score_ == 0.9
     assert counted == {12: 6, ALL_ROWS: 2}
     assert kinds == [["Curve", "EarlyStopping", "Epochs", "History"]] * 3

@@ -1,0 +1,61 @@
+"""XLA where the work is enough and the kind of model allows it; the choice is a part of recorded results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import pytest
+from support.compiled_fits import dense, sequential
+
+from tuner_app.compiled.context import FitContext
+from tuner_app.compiled.engine import XLA_MINIMUM_STEPS, wants_xla
+from tuner_app.compiled.programs import ProgramCache
+from tuner_app.compiled.signature import signature
+from tuner_app.compiled.validation import LARGE_BATCH, evaluation_batch_size
+from tuner_app.models.preprocessing import Standardization
+
+layers = keras.layers
+STEPS = XLA_MINIMUM_STEPS // 40
+
+
+def standardizing() -> keras.Model:
+    return sequential(keras.Input((6,)), Standardization(), layers.Dense(3))
+
+
+class Own(layers.Layer):
+    def call(self, x: Any) -> Any:
+        return x
+
+
+def wants(model: keras.Model, *, steps: int = STEPS, epochs: int = 10, **context: Any) -> bool:
+    options: dict[str, Any] = {"planned_fits": 4, **context}
+    made = FitContext(seed=0, cache=ProgramCache(), **options)
+    return wants_xla(model, made, signature(model), steps_per_epoch=steps, epochs=epochs)
+
+
+def test_the_work_of_all_planned_fits_decides() -> None:
+    assert wants(dense())
+    assert not wants(dense(), planned_fits=3)
+    assert not wants(dense(), steps=0)
+    assert wants(dense(), steps=1, jit_compile=True)
+    assert not wants(dense(), jit_compile=False)
+
+
+@pytest.mark.parametrize("build", [lambda: dense(Own()), standardizing], ids=["shares nothing", "adapts"])
+def test_a_model_whose_program_served_it_alone_counts_as_one_fit(build: Callable[[], keras.Model]) -> None:
+    assert not wants(build())
+    assert wants(build(), steps=4 * STEPS)
+
+
+def test_a_model_that_draws_random_numbers_keeps_to_what_keras_does() -> None:
+    assert not wants(dense(layers.Dropout(0.5), jit_compile=False))
+    assert wants(dense(layers.Dropout(0.5), jit_compile=True), steps=1)
+
+
+def test_a_model_that_standardises_is_validated_in_the_steps_that_it_always_was() -> None:
+    model = standardizing()
+    assert signature(model) is not None
+    assert evaluation_batch_size(model, 16, signature(model)) == 16
+    assert evaluation_batch_size(dense(), 16, signature(dense())) == LARGE_BATCH
