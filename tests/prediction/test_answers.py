@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,11 @@ def search(make_tuner: Make, build: Any, y: Any, x: Any = X, **options: Any) -> 
     return tuner
 
 
+def some_quick(cases: Iterable[str], quick: Collection[str]) -> list[Any]:
+    """All cases, those that are not quick marked as slow."""
+    return [case if case in quick else pytest.param(case, marks=pytest.mark.slow) for case in cases]
+
+
 BCE = "binary_crossentropy"
 BCE_LOGITS = keras.losses.BinaryCrossentropy(from_logits=True)
 SPARSE = "sparse_categorical_crossentropy"
@@ -74,7 +79,11 @@ TWO_CLASSES = {
 }
 
 
-@pytest.mark.parametrize("case", TWO_CLASSES)
+# The other forms are read by the same code (`tests/data/test_targets.py`): quick tests need one of each way.
+QUICK_OF_TWO = {"logits", "text", "signs and a hinge", "a column of text", "a table of one column", "floats"}
+
+
+@pytest.mark.parametrize("case", some_quick(TWO_CLASSES, QUICK_OF_TWO))
 def test_a_model_of_one_output_answers_in_the_labels_of_its_target(make_tuner: Make, case: str) -> None:
     y, activation, loss = TWO_CLASSES[case]
     tuner = search(make_tuner, model_of(1, activation, loss), y)
@@ -110,7 +119,10 @@ THREE_CLASSES = {
 }
 
 
-@pytest.mark.parametrize("case", THREE_CLASSES)
+QUICK_OF_THREE = {"from one on", "text", "text in one of ten outputs each", "a column"}
+
+
+@pytest.mark.parametrize("case", some_quick(THREE_CLASSES, QUICK_OF_THREE))
 def test_a_model_of_several_outputs_answers_in_the_labels_of_its_target(make_tuner: Make, case: str) -> None:
     y, width, activation, loss = THREE_CLASSES[case]
     tuner = search(make_tuner, model_of(width, activation, loss), y)

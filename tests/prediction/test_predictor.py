@@ -5,8 +5,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -15,7 +13,7 @@ from support.manifests import manifest
 
 from tuner_app.errors import DataError, InputError, ProjectError
 from tuner_app.prediction.predictor import Predictor, load_predictor
-from tuner_app.process.loading import import_tensorflow_quietly, stderr_without_noise
+from tuner_app.process.loading import import_tensorflow_quietly
 from tuner_app.storage.manifest import load_manifest, save_predictor
 from tuner_app.storage.project import Project
 
@@ -316,36 +314,3 @@ class TestPredicting:
             np.testing.assert_allclose(predictor.predict(x), 2 * rows(5))
         with pytest.raises(DataError, match=r"must have the same number of rows"):
             predictor.predict([rows(5), rows(4)])
-
-
-class TestQuiet:
-    def test_tensorflow_says_nothing_from_import_to_compiled_program(self):
-        code = """
-import sys
-from tuner_app.process.loading import import_tensorflow_quietly
-tf = import_tensorflow_quietly()
-print(tf.function(lambda x: x + x, jit_compile=True)(tf.ones(())).numpy())
-print("a line of our own", file=sys.stderr)
-"""
-        environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
-        assert (done.stdout, done.stderr) == ("2.0\n", "a line of our own\n")
-
-    def test_other_lines_are_passed_on(self, capfd):
-        with stderr_without_noise():
-            os.write(2, b"I0000 00:00:1700000000.123456    6252 port.cc:153] oneDNN custom operations are on.\n")
-            os.write(2, b"2025-01-01 00:00:00.123456: W tensorflow/core/x.cc:20] something\n")
-            os.write(2, b"WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n")
-            print("a warning of NumPy", file=sys.stderr)
-        assert capfd.readouterr().err == "a warning of NumPy\n"
-
-    def test_everything_is_shown_when_the_import_fails(self, capfd):
-        noise = b"E0000 00:00:1700000000.123456    6252 cuda.cc:1] no driver\n"
-
-        def fail():
-            os.write(2, noise)
-            raise ImportError("no library")
-
-        with pytest.raises(ImportError, match="no library"), stderr_without_noise():
-            fail()
-        assert capfd.readouterr().err == noise.decode()
