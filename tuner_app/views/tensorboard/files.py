@@ -41,8 +41,8 @@ def write_file(folder: pathlib.Path, name: str, events: Iterable[event_pb2.Event
         return
     folder.mkdir(parents=True, exist_ok=True)
     remove_others(folder, name)
-    # TensorBoard reads what has `tfevents` in its name, so the draft has not. Without fsync, unlike the journal: a file
-    # that a power cut takes is written again by the next run.
+    # Not `storage.files.write_whole`, whose draft has the file's name in its own: TensorBoard reads whatever has
+    # `tfevents` in its name. Without fsync, unlike the journal: what a power cut takes, the next run writes again.
     draft = folder / ".draft"
     draft.write_bytes(_records(events))
     draft.replace(path)
