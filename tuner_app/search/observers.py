@@ -43,7 +43,15 @@ class SearchPlan:
 
 
 class SearchObserver:
-    """Does nothing; subclasses override what they want to know."""
+    """Does nothing; subclasses override what they want to know.
+
+    All events come in the main thread. Folds and candidates are told of in the order of their ends, which the clock
+    decides: what an observer leaves behind must not depend on it. Of what an earlier run finished it is not told; that
+    stands in `SearchPlan.finished`. An observer may watch one search after another.
+
+    It changes nothing that it is handed, and has closed what it opened when `search_ended` returns (which a search that
+    ends in an error never calls). What it raises ends the search, so it does without what it cannot do.
+    """
 
     def search_begun(self, plan: SearchPlan) -> None:
         """Once, before the first fit."""
