@@ -74,7 +74,11 @@ def run(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] 
 
 
 def in_options(message: str) -> str:
-    """A message of the library as a command says it. Only its first line: the rest is the traceback of a fit."""
+    """A message of the library as a command says it. Only its first line: the rest is the traceback of a fit.
+
+    >>> in_options("It is damaged. Start over with overwrite=True, or choose another project_name.")
+    'It is damaged. Start over with --overwrite, or choose another --project-name.'
+    """
     first, *rest = message.split("\n", 1)
     for remedy in sorted(Remedy, key=len, reverse=True):  # The longest first: some hold others.
         for words, options in ((str(remedy), IN_OPTIONS[remedy]), (_lower(remedy), _lower(IN_OPTIONS[remedy]))):

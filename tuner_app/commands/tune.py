@@ -15,6 +15,7 @@ from typing import Any
 
 from tuner_app.commands import console, options
 from tuner_app.errors import DataError, InputError, ProjectError, RefitFailedWarning
+from tuner_app.records.checks import check_whole
 
 DESCRIPTION = (
     "Tune the nodes and the learning rate of a neural network with one hidden layer by cross-validated grid search."
@@ -79,9 +80,7 @@ def check(arguments: argparse.Namespace) -> None:
         InputError: An option has a value that cannot work.
     """
     for option, least in (("folds", 2), ("epochs", 1), ("batch_size", 1), ("seed", 0)):
-        value = getattr(arguments, option)
-        if value < least:
-            raise InputError(f"--{option.replace('_', '-')} must be a whole number from {least}. Received: {value}.")
+        check_whole(f"--{option.replace('_', '-')}", getattr(arguments, option), least)
     if arguments.n_jobs != -1 and arguments.n_jobs < 1:
         raise InputError(f"--n-jobs must be a whole number from 1, or -1 for all cores. Received: {arguments.n_jobs}.")
     for option in ("nodes", "learning_rates"):
@@ -172,7 +171,11 @@ def finish(dataset: Any, tuner: Any, *, directory: str, quiet: bool) -> None:
 
 
 def project_name(name: str) -> str:
-    """A data set's name as the name of a folder."""
+    """A data set's name as the name of a folder.
+
+    >>> project_name("data/My train.csv")
+    'data_My_train.csv'
+    """
     return re.sub(r"[^A-Za-z0-9_.\-]+", "_", name).strip("._-") or "data"
 
 

@@ -46,11 +46,19 @@ def best_first(score: ScoredCandidate) -> tuple[float, tuple[int, str]]:
 
 
 def values_text(values: Mapping[str, Any]) -> str:
-    """Values on one line, such as `learning_rate=0.001, nodes=32`, each of them short."""
+    """Values on one line, each of them short.
+
+    >>> values_text({"learning_rate": 0.001, "nodes": 32})
+    'learning_rate=0.001, nodes=32'
+    """
     return ", ".join(f"{name}={short_text(value)}" for name, value in values.items())
 
 
 def short_text(value: Any) -> str:
-    """A value on one line, cut to 24 characters."""
+    """A value on one line, cut to 24 characters.
+
+    >>> short_text("a long name of an initializer")
+    'a long name of an ini...'
+    """
     text = " ".join(str(value).split())
     return text if len(text) <= 24 else f"{text[:21]}..."

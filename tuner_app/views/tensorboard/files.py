@@ -23,6 +23,9 @@ def file_name(seconds: float, owner: str) -> str:
     Args:
         seconds: When its content was made, in seconds since 1970.
         owner: Whose events it holds.
+
+    >>> file_name(1_700_000_000.5, "0003.1")
+    'events.out.tfevents.1700000000.0003.1.tuner_app'
     """
     return f"events.out.tfevents.{int(seconds):010d}.{owner}{_SUFFIX}"
 

@@ -80,6 +80,11 @@ def _state(tally: Tally) -> str:
 
 
 def _clock(seconds: float) -> str:
+    """As on a clock, like rich's own columns.
+
+    >>> _clock(3723.4)
+    '1:02:03'
+    """
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{seconds:02d}"
