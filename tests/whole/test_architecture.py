@@ -150,8 +150,6 @@ def test_every_module_says_what_it_is_for() -> None:
 MOST_LINES = 400
 MOST_LINES_OF_A_CLASS = 200
 MOST_LINES_OF_A_BODY = 40
-# What is still larger; nothing may be added, and what has become small must go.
-NOT_YET_SMALL: set[str] = set()
 
 
 def lines_of(node: ast.AST) -> int:
@@ -179,13 +177,11 @@ def large_parts() -> set[str]:
 
 
 def test_no_module_class_or_function_is_too_large() -> None:
-    assert large_parts() == NOT_YET_SMALL
+    assert large_parts() == set()
 
 
 # Keras Tuner's own, which a folder of ours reads too.
 NOT_OURS = {"_hps"}
-# What still reads another folder's private names; nothing may be added.
-NOT_YET_PRIVATE: set[str] = set()
 
 
 def is_private(name: str) -> bool:
@@ -226,11 +222,11 @@ def test_no_folder_reads_the_private_names_of_another() -> None:
         others = frozenset().union(*(private_names_of(folder) for folder in folders - {own}))
         if names := private_names_read(module) & others - private_names_of(own) - NOT_OURS:
             foreign[module] = names
-    assert set(foreign) == NOT_YET_PRIVATE, foreign
+    assert foreign == {}
 
 
 # The share of lines; to become 0.03.
-LEAST_COMMENTS = 0.011
+LEAST_COMMENTS = 0.025
 _PRAGMA = re.compile(r"# *(noqa|type: ignore)")
 
 
