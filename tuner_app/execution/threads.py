@@ -70,6 +70,7 @@ class ThreadExecutor(Executor):
         Fits that are shorter than a hand-over want nothing but Python's lock: one thread takes a batch of them.
         """
         if self._slowest < HAND_OVER_SECONDS:
+            # One batch at a time: two threads of such fits would only take the lock from each other.
             return 0 if self._running else BATCH - len(self._gathered)
         return self.n_jobs - self._running
 
@@ -88,6 +89,7 @@ class ThreadExecutor(Executor):
             except queue.Empty:
                 return None
             self._running -= 1
+            # The newest batch decides: the first fit of an architecture, which compiles, is slow.
             self._slowest = served.slowest
             self._ended.extend(served.ended)
         ended = self._ended.popleft()
@@ -117,6 +119,7 @@ class ThreadExecutor(Executor):
         self._running += 1
         if self._threads < self.n_jobs:
             self._threads += 1
+            # A daemon: a process that is to end at once must not wait for an epoch.
             threading.Thread(target=self._serve, name=_IDLE, daemon=True).start()
 
     # In the fits' threads --------------------------------------------------------------------------------------------
@@ -124,7 +127,7 @@ class ThreadExecutor(Executor):
     def _serve(self) -> None:
         while (batch := self._batches.get()) is not None:
             self._served.put(self._serve_batch(batch))
-            del batch
+            del batch  # While this thread waits, it would keep the tasks' rows alive.
 
     def _serve_batch(self, batch: Sequence[FoldTask]) -> _Served:
         """One after another. A failed fit is the last one, since it may end the search; the others come back."""
@@ -145,6 +148,7 @@ class ThreadExecutor(Executor):
             with at_a_fit(f"trial {task.trial_id} fold {task.fold}"):
                 if self._is_stopped(task):
                     raise FoldStopped
+                # Read without a lock: a flag that is set a moment later is seen at the next epoch.
                 record = self._fit(task, lambda: self._is_stopped(task))
                 self._keep(task, record, time.perf_counter() - began)
             return Ended(task, record)

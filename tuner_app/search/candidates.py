@@ -103,17 +103,18 @@ class Candidates:
         began = time.perf_counter()
         self.turn = None
         while self.has_few_open and not is_stopped():
+            # Where every job has a task waiting, the fits lose nothing while this thread asks.
             can_wait = waiting() >= self._spec.executor.n_jobs
             if can_wait and time.perf_counter() - began > _ASKING_SECONDS:
                 break
             answer = self._spec.strategy.ask(beside_fits=beside_fits, may_be_busy=can_wait)
-            if isinstance(answer, Turn):
+            if isinstance(answer, Turn):  # Kept, so that the loop knows how long it may sleep.
                 self.turn = answer
                 break
             self._open(answer)
-        if self.turn is Turn.DONE:
+        if self.turn is Turn.DONE:  # Not before: a record may belong to a candidate that was not asked for yet.
             self._set_foreign_aside()
-        self._tell()
+        self._tell()  # What the journal held whole has ended at once.
 
     def take(self, task: FoldTask, record: FoldResult) -> None:
         """A fit of a candidate is done."""
@@ -159,6 +160,7 @@ class Candidates:
         spec, records = self._spec, sorted(one.records, key=_by_fold)
         values = spec.strategy.ordered(values_with_declared(one.proposal.values, records))
         n_fits = spec.policy.most_fits
+        # Scored here, once: whoever needs the score takes it from the candidate.
         one.candidate = Candidate.of(one.proposal.trial_id, values, records, spec.plan.rule, n_fits=n_fits)
         self._unended -= 1
         self._hear(one.candidate, one.is_new)
@@ -172,7 +174,7 @@ class Candidates:
         while self._untold and (candidate := self._untold[0].candidate) is not None:
             if strategy.is_adaptive and self.turn in (None, Turn.BUSY) and self.has_few_open:
                 return
-            self._untold.popleft()
+            self._untold.popleft()  # First: a strategy that ends the search here must not be told of it again.
             strategy.tell(candidate)
             self.turn = None if self.turn is Turn.WAIT else self.turn
 

@@ -51,6 +51,7 @@ class Refits:
         wanted = spec.keeper is not None and spec.selects_by_score and spec.executor.n_jobs > 1
         if not wanted or best is None or self._wanted is not None or not spec.executor.room:
             return
+        # `remaining_seconds` is infinite while a value was never fitted, so nothing begins on a guess.
         if remaining_seconds() <= expected_refit_seconds(best, spec.splits, spec.rows):
             self._wanted = self._submit(best)
 
@@ -76,7 +77,7 @@ class Refits:
                 self._wanted = self._submit(candidate)
             else:
                 take_next()
-        while self._wanted not in self._ended:
+        while self._wanted not in self._ended:  # Refits that were dropped may end meanwhile; nobody wants them.
             take_next()
         ended, self._wanted = self._ended.pop(self._wanted), None
         if ended.record is None:

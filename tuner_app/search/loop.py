@@ -47,11 +47,13 @@ def run_search(spec: SearchSpec) -> SearchOutcome:
     with search.stop.listening():
         try:
             search.fit_candidates()
+            # Before the refit, which may draw random numbers of its own: what is said is about the folds.
             spec.fits_ended()
             return search.outcome()
         except FoldStopped:
             raise search.interruption() from None
         except Exception:
+            # Fits hold the data, and their threads write to the journal: none may outlive the search.
             search.drain()
             raise
         finally:
@@ -93,6 +95,7 @@ class _Search:
             if not self.stop:
                 self._fill()
             if self._running:
+                # A bounded wait, since Python runs a signal's handler only between two steps of this thread.
                 self._take(self._spec.executor.wait(self._seconds_to_wait()))
             elif self.stop:
                 raise FoldStopped
@@ -107,6 +110,7 @@ class _Search:
             waiting=lambda: len(schedule),
             is_stopped=lambda: bool(self.stop),
         )
+        # While candidates are still to come, one of them may be better: a refit would most likely be dropped.
         if candidates.turn in (Turn.WAIT, Turn.DONE) and self._running:
             self._refits.begin_early(schedule.remaining_seconds)
         while len(schedule) and self._spec.executor.room:
@@ -149,15 +153,17 @@ class _Search:
         self._running -= 1
         if ended.record is not None:
             self._take_record(ended.task, ended.record)
-        elif ended.error is None:
+        elif ended.error is None:  # Not begun, since a fit before it in the same batch has failed.
             self._schedule.add(ended.task)
         elif not isinstance(ended.error, FoldStopped):
             raise ended.error
 
     def _take_record(self, task: FoldTask, record: FoldResult) -> None:
+        # Without the compiling, which whichever fit comes first pays for all.
         self._schedule.learn(task, record.fit_seconds + record.score_seconds)
         self._spec.tell("fold_ended", record)
         if record.error is None:
+            # An objective that no fit has is told by the first fit, not by a table of nothing at the end.
             self._spec.plan.rule.check_names(record.history or record.scores)
         elif self._spec.stops_at_a_failure:
             raise SearchError(f"A fit failed and error_score is 'raise'. Its traceback:\n{record.error}")
@@ -195,6 +201,7 @@ class _Search:
         assert keeper is not None
         best = candidate, outcome.table, outcome.best_index
         try:
+            # A finished search that is run again has its model on disk, and trains nothing.
             kept = keeper.kept(*best)
             model, seconds = kept or keeper.keep(*best, self._refits.result(candidate, self._take_next))
         except Exception as error:

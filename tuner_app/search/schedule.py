@@ -31,7 +31,7 @@ class Schedule:
 
     def learn(self, task: FoldTask, seconds: float) -> None:
         """A task took so many seconds."""
-        logarithm = math.log(max(seconds, 1e-6))
+        logarithm = math.log(max(seconds, 1e-6))  # A clock may stand still.
         for sums in (self._total, *(self._seconds[key] for key in _keys(task))):
             sums[0] += logarithm
             sums[1] += 1
@@ -55,10 +55,10 @@ class Schedule:
         logarithm = mean
         for key in _keys(task):
             sums = self._seconds.get(key)
-            if sums is None:
+            if sums is None:  # Fitted first, since it tells most.
                 return math.inf
             logarithm += sums[0] / sums[1] - mean
-        return math.exp(min(logarithm, 50.0))
+        return math.exp(min(logarithm, 50.0))  # Beyond, every fit is the longest one.
 
     def _sort(self) -> None:
         """The longest first; a candidate's folds, which are expected to take the same, are looked up once."""

@@ -98,7 +98,7 @@ class CVTuner(FittedTuner, ModelsTuner, KerasTunerFace):
         self.refit_label = arguments.refit_label(refit, self.rule)
         self._asked_space: list[Any] = []
         # keras_tuner.GridSearch and its siblings would make an oracle of their own: the class above them takes ours.
-        with self._overwriting(overwrite), _without_keras_tuners_line():
+        with _begun(project, overwrite=overwrite), _without_keras_tuners_line():
             keras_tuner.Tuner.__init__(
                 self,
                 oracle=oracle,
@@ -109,6 +109,7 @@ class CVTuner(FittedTuner, ModelsTuner, KerasTunerFace):
                 **options,
             )
         self.oracle.verbose = 0
+        # `reload` has set it where there is a project already, before the trials' own entries extended the space.
         self._asked_space = self._asked_space or self.oracle.hyperparameters.get_config()["space"]
 
     # What a user calls -----------------------------------------------------------------------------------------------
@@ -151,7 +152,9 @@ class CVTuner(FittedTuner, ModelsTuner, KerasTunerFace):
         verbose = fit_options.pop("verbose", self.verbose)
         prepare.check_fit_options(fit_options)
         data = prepare.prepare(x, y, groups=groups, sample_weight=sample_weight)
+        # Before any build: a hypermodel that cannot be copied is refused unless one fit runs at a time.
         self._own_copies = self.fold_fitter is None and copies.copies_of_its_own(self.hypermodel, n_jobs=self.n_jobs)
+        # Once per search, since what the target is (labels, numbers) depends on the model's outputs and loss.
         looked_at = self._look_at_a_model(data.x)
         data = prepare.with_target(data, None if looked_at is None else looked_at.facts.outputs)
         if "class_weight" in fit_options:
@@ -178,7 +181,7 @@ class CVTuner(FittedTuner, ModelsTuner, KerasTunerFace):
         """Open the project, search, and take over the outcome."""
         spec = maker.open()
         self.n_splits_ = len(spec.splits)
-        self.on_search_begin()
+        self.on_search_begin()  # The user's: after the project is known to be ours, before the first fit.
         self.save()
         self.oracle.save()
         try:
@@ -234,17 +237,19 @@ class CVTuner(FittedTuner, ModelsTuner, KerasTunerFace):
             score_label=self.refit_label,
         )
 
-    @contextlib.contextmanager
-    def _overwriting(self, overwrite: bool) -> Iterator[None]:
-        if not overwrite:
-            self.project.make_folder()
-            yield
-            return
-        with self.project.locked():
-            self.project.check_may_overwrite()
-            self.project.remove()
-            self.project.make_folder()
-            yield
+
+@contextlib.contextmanager
+def _begun(project: Project, *, overwrite: bool) -> Iterator[None]:
+    """The project's folder made, emptied first where that is wanted; locked meanwhile, so that no search loses it."""
+    if not overwrite:
+        project.make_folder()
+        yield
+        return
+    with project.locked():
+        project.check_may_overwrite()
+        project.remove()
+        project.make_folder()
+        yield
 
 
 @contextlib.contextmanager

@@ -51,7 +51,7 @@ class KerasTunerFace(keras_tuner.Tuner):
 
     def reload(self) -> None:
         """Show the trials of an earlier run. The space is declared anew, so that a changed one can be told."""
-        self._populate_initial_space()
+        self._populate_initial_space()  # Keras Tuner 1.4.8 calls it only where there is no project to reload.
         self._asked_space = self.oracle.hyperparameters.get_config()["space"]
         trials.show(self.oracle, self.rule, self.project, self._asked_space)
 
@@ -98,6 +98,7 @@ class KerasTunerFace(keras_tuner.Tuner):
         hypermodel = copies.copy_hypermodel(self.hypermodel) if self._own_copies else self.hypermodel
 
         def ask(hyperparameters: RecordedHyperParameters) -> None:
+            # In the search's thread, beside the fits: no layer's name or seed may be used up by it.
             with undisturbed():
                 try:
                     build_seeded(hypermodel.build, hyperparameters, self.oracle.seed)

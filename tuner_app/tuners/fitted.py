@@ -59,6 +59,7 @@ class FittedTuner:
 
     def __getattr__(self, name: str) -> Any:
         """What a search leaves behind, read from the project where this process has not searched."""
+        # Keras Tuner's constructor asks for attributes before there is an oracle; pickle and copy do so, too.
         if name not in NAMES or "oracle" not in vars(self):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         try:

@@ -56,9 +56,9 @@ class ProjectKeeper(ModelKeeper):
         project, manifest = self.settings.project, self._manifest(candidate, table, index)
         if not project.manifest_file.exists():
             return None
-        with contextlib.suppress(ProjectError):
+        with contextlib.suppress(ProjectError):  # A damaged model is trained again, as if there were none.
             known = load_manifest(project)
-            same = ("search_id", "hyperparameters", "epochs")
+            same = ("search_id", "hyperparameters", "epochs")  # Together they decide every weight.
             if all(getattr(known, name) == getattr(manifest, name) for name in same):
                 model, _ = rebuilding.kept_model(project, self.fitter.spec.build_apart, self.space)
                 if known.decoding is None:  # of an earlier version, which did not know what the outputs are

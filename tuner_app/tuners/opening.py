@@ -99,25 +99,27 @@ class _Opening:
         self.fingerprint = data.fingerprint()  # Reads all rows: once is enough.
         self.classes = targets.stratification(data.target, data.y)
         self.splits: Splits = make_splits(settings.cv, data.x, data.y, data.groups, classes=self.classes)
+        # Somebody else's folder, with files but no search: nothing is read or written there.
         if not self.project.exists() and self.project.path.exists():
             self.project.check_may_overwrite()
-        self.known = description.read_description(self.project)
+        self.earlier = description.read_description(self.project)
         self.settings = self._with_seed(settings)
 
     def open(self) -> OpenProject:
-        settings, project, known = self.settings, self.project, self.known
+        settings, project, earlier = self.settings, self.project, self.earlier
         self._take_folds_of_earlier_versions()
         drawn_anew = kept_folds.draws_anew(settings.cv)
         if drawn_anew:
             self._take_kept_folds()
         identity = self._identity()
-        if known is not None:
-            identity = asked.with_comparable_build(identity, known["asked"])
-            description.check_same_search(project, known, identity)
-            self._warn_of_other_code(known)
-        search_id = description.search_id(known, identity, lambda: journal.owners(project))
+        if earlier is not None:
+            identity = asked.with_comparable_build(identity, earlier["asked"])
+            description.check_same_search(project, earlier, identity)
+            self._warn_of_other_code(earlier)
+        # The records of the journal say whose they are, so a lost `search.json` loses no fold.
+        search_id = description.search_id(earlier, identity, lambda: journal.owners(project))
         book = journal.Journal(project, search_id)
-        project.remove_leftovers()
+        project.remove_leftovers()  # Of a process that was killed; who holds the lock is alone here.
         recorded, extras = self._recorded(book)
         if drawn_anew:
             kept_folds.keep_folds(project, identity, list(self.splits))
@@ -126,8 +128,9 @@ class _Opening:
             asked=identity,
             search_id=search_id,
             extras=extras,
-            created=(known or {}).get("created"),
+            created=(earlier or {}).get("created"),
         )
+        # Last: until here nothing says that the project is this search's.
         write_json(project.search_file, sealed(content))
         return OpenProject(
             journal=book,
@@ -147,7 +150,7 @@ class _Opening:
         """A seed that was drawn is that of the first run."""
         if settings.is_seed_given:
             return settings
-        seed = _drawn_seed(self.project) if self.known is None else self.known["asked"]["seed"]
+        seed = _drawn_seed(self.project) if self.earlier is None else self.earlier["asked"]["seed"]
         return settings if seed is None else dataclasses.replace(settings, seed=seed)
 
     def _take_folds_of_earlier_versions(self) -> None:
@@ -157,8 +160,8 @@ class _Opening:
         stratified = self.splits
         self.splits = make_splits(KFold(int(self.settings.cv)), self.data.x, self.data.y)
         identity = self._identity()
-        if self.known is not None:
-            is_theirs = self.known["asked"]["folds"] == identity["folds"]
+        if self.earlier is not None:
+            is_theirs = self.earlier["asked"]["folds"] == identity["folds"]
         else:
             is_theirs = not journal.owners(self.project).isdisjoint(description.search_ids(identity))
         if not is_theirs:
@@ -167,11 +170,11 @@ class _Opening:
     def _take_kept_folds(self) -> None:
         """Take the folds of the first run in place of those that the splitter has drawn now."""
         self.splits = kept_folds.kept_folds(self.project, self._identity()) or self.splits
-        if self.known is not None:
-            kept_folds.check_folds(self.project, self.known, self._identity())
+        if self.earlier is not None:
+            kept_folds.check_folds(self.project, self.earlier, self._identity())
 
-    def _warn_of_other_code(self, known: Mapping[str, Any]) -> None:
-        then, now = known.get("code"), fingerprint.source_digest(self.settings.hypermodel)
+    def _warn_of_other_code(self, earlier: Mapping[str, Any]) -> None:
+        then, now = earlier.get("code"), fingerprint.source_digest(self.settings.hypermodel)
         if then is not None and now is not None and then != now:
             logger.warning(
                 "The hypermodel's code has changed since %s was last searched, though it builds the same model from "
@@ -189,8 +192,9 @@ class _Opening:
             "return_train_score": settings.return_train_score,
             "keep_fold_models": settings.keep_fold_models and not settings.has_own_fitter,
         }
-        extras = fold_extras.check_extras(project, self.known, records, wanted)
+        extras = fold_extras.check_extras(project, self.earlier, records, wanted)
         recorded = trials.recorded(journal.group(records), settings.space, project)
+        # Keras Tuner's readers would take such a file for a candidate of this search.
         for path in sorted(project.path.glob("trial_*/trial.json")):
             if not any(path.parent.glob("fold_*.json")):
                 set_aside(path, "there is no fold of this trial in the journal")

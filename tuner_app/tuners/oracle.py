@@ -99,7 +99,7 @@ class GridOracle(TrialLife, keras_tuner.oracles.GridSearchOracle):
             return self._run_again(self._retry_queue[0])
         while not self.max_trials or self.grid.given < self.max_trials:
             point = self.grid.next()
-            if point is None and self._unsettled:
+            if point is None and self._unsettled:  # All models are known by now.
                 self._settle()
                 point = self.grid.next()
             if point is None:
@@ -117,7 +117,7 @@ class GridOracle(TrialLife, keras_tuner.oracles.GridSearchOracle):
         values = self.values_without_late_defaults(point.values, point.hyperparameters.space)
         trial_id = self._numbers.number_of(values, self.trials)
         self._points[trial_id] = point
-        if trial_id in self.trials:  # reloaded
+        if trial_id in self.trials:  # Reloaded from its file by Keras Tuner's public `reload`.
             if trial_id not in self._retry_queue:
                 self._tell_grid(self.trials[trial_id])
             return self.trials[trial_id]
@@ -141,6 +141,7 @@ class GridOracle(TrialLife, keras_tuner.oracles.GridSearchOracle):
         if point is None:
             return
         values = dict(trial.hyperparameters.values)
+        # Keras Tuner's own fits register what they ask for on the trial's hyperparameters; so do ours (`take_over`).
         late = [name for name in values if name not in point.values]
         space = trial.hyperparameters.space if late else ()
         active = [hp for hp in space if all(condition.is_active(values) for condition in hp.conditions)]

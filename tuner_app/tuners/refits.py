@@ -23,6 +23,7 @@ def train_again(fitter: FoldFitter, task: FoldTask) -> keras.Model:
         SearchError: The training failed.
     """
     executor = ThreadExecutor(1)
+    # A refit is no fold: there is nothing to journal.
     executor.start(fitter, lambda task, record, seconds: None)
     executor.submit(task)
     ended = None

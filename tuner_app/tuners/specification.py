@@ -94,6 +94,7 @@ class SpecMaker:
         self._settings, self._parts, self._data = settings, parts, data
         self._fit_options, self._model = fit_options, model
         watching = _default_observers(verbosity) if parts.observers is None else parts.observers
+        # The table's file first: it is there even where a watcher of the user's own fails.
         self._observers = [ResultsFile(return_train_score=settings.return_train_score), *watching]
 
     def open(self) -> SearchSpec:
@@ -105,6 +106,7 @@ class SpecMaker:
         """
         parts, settings = self._parts, self._settings
         opened = open_project(settings, self._data, self._fit_options, self._model)
+        # A replay: whatever the constructor has shown of an earlier run, every candidate is asked for anew.
         parts.oracle.seed = opened.seed
         parts.oracle.restart(settings.space)
         policy = AllFolds(len(opened.splits), settings.executions)
@@ -141,7 +143,7 @@ class SpecMaker:
             hooks=parts.trial_hooks,
             recorded=opened.recorded,
             finished=finished,
-            build_lock=programs.build_lock,
+            build_lock=programs.build_lock,  # The one that fits hold while they build: see `programs`.
             builds_disturb=not settings.has_own_fitter and (settings.n_jobs == 1 or not parts.own_copies),
         )
 
@@ -151,7 +153,7 @@ class SpecMaker:
             hypermodel=settings.hypermodel,
             builder=parts.builder,
             own_copies=parts.own_copies,
-            alone=settings.n_jobs == 1,
+            alone=settings.n_jobs == 1,  # Then the process's random numbers are the fit's own.
             x=data.x,
             y=data.y,
             sample_weight=data.sample_weight,
@@ -183,6 +185,7 @@ class SpecMaker:
 
     def _plan(self, opened: OpenProject) -> SearchPlan:
         oracle, settings, labels = self._parts.oracle, self._settings, self._data.labels
+        # What only fits ask for is unknown yet; an earlier run may have met more candidates than are declared.
         size = max(grid_size(oracle.declared), len(opened.candidates))
         return SearchPlan(
             project=settings.project,

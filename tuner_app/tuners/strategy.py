@@ -77,6 +77,7 @@ class OracleStrategy(Strategy):
         """The next trial's candidate."""
         if self._builds_disturb and beside_fits:
             return Turn.BUSY
+        # A fit holds it while it builds; where a job idles, waiting for a candidate is worth more than looking around.
         if not self._build_lock.acquire(blocking=not may_be_busy):
             return Turn.BUSY
         try:
@@ -88,7 +89,7 @@ class OracleStrategy(Strategy):
         if trial.status != TrialStatus.RUNNING:
             return self._no_candidate(trial.status)
         self._asked += 1
-        if trial.trial_id not in self._finished:
+        if trial.trial_id not in self._finished:  # Of a finished one the user's hooks have heard in an earlier run.
             self._hooks.begin(trial)
         return self._proposal(trial)
 
@@ -99,6 +100,7 @@ class OracleStrategy(Strategy):
             SearchError: Too many candidates in a row have failed.
         """
         trial = self._oracle.trials[candidate.trial_id]
+        # Before the report, which reads the values, and the hook, in which a user may read both.
         trials.take_over(trial, candidate.folds)
         trials.report(self._oracle, self._rule, trial, candidate)
         if candidate.trial_id in self._finished:

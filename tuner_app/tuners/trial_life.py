@@ -80,6 +80,7 @@ class TrialLife(TrialMetrics):
             RuntimeError: It is one failure in a row too many.
         """
         self.conclude(trial)
+        # After the journal: the file may be missing for a fold that is there, never the other way round.
         self.save_trial(self.trials[trial.trial_id])
         failed = self.trials[trial.trial_id].status == TrialStatus.FAILED
         if failed and self._failures_in_a_row >= self.max_consecutive_failed_trials:
@@ -102,7 +103,7 @@ class TrialLife(TrialMetrics):
             self.score_trial(trial)
             if np.isnan(trial.score):
                 trial.status = TrialStatus.INVALID
-        self._run_times[trial.trial_id] += 1
+        self._run_times[trial.trial_id] += 1  # Keras Tuner's count of a trial's attempts.
         tuner_id = self._given_to.pop(trial.trial_id, None)
         if tuner_id is not None:
             self.ongoing_trials.pop(tuner_id, None)

@@ -106,13 +106,14 @@ def show(oracle: GridOracle, rule: ScoreRule, project: Project, space: Sequence[
     A project that cannot be read, or that is another search's, gives none: the next `search` says what is wrong.
     """
     oracle.restart(space)
-    try:
+    try:  # A constructor must not fail over a project that its user may be about to overwrite.
         record = journal.load_search(project)
         asked = record.description.get("asked", {})
         if plain({entry["config"]["name"]: entry for entry in space}) != asked.get("space"):
             raise ProjectError("it was made by another search, of another space")
         if (record.rule.objectives, record.rule.epoch) != (rule.objectives, rule.epoch):
             raise ProjectError("it was made by another search, of another objective or score_epoch")
+        # What is not whole is shown as running: only a search may say what becomes of it.
         whole = {candidate.trial_id for candidate in record.finished}
         for one in recorded(record.candidates, space, project):
             trial = oracle.show(one.candidate.trial_id, one.candidate.values, one.entries, one.late)
