@@ -8,6 +8,7 @@ import io
 import logging
 import re
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,16 @@ def test_the_traceback_of_a_fit_stays_as_it_is(capsys: pytest.CaptureFixture[str
     assert console.run(fail) == 1
     said = "error: All 3 fits failed. Use --overwrite. 3 of them with:\n  f(overwrite=True)\n"
     assert capsys.readouterr().err == said
+
+
+def test_a_warning_says_what_it_says_without_a_line_of_code(capsys: pytest.CaptureFixture[str]) -> None:
+    def warn(argv: Any) -> None:
+        text = warnings.formatwarning("3 fits failed; use overwrite=True.\nValueError: no", UserWarning, "tune.py", 7)
+        print(text, end="", file=sys.stderr)
+
+    assert console.run(warn) == 0
+    assert capsys.readouterr().err == "warning: 3 fits failed; use --overwrite.\nValueError: no\n"
+    assert "tune.py:7" in warnings.formatwarning("again", UserWarning, "tune.py", 7)
 
 
 def test_a_column_of_labels_is_named_with_an_option(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

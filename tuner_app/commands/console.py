@@ -13,10 +13,12 @@ The library's messages name Python's arguments; here, and nowhere else, they bec
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TextIO
 
 from tuner_app.errors import Remedy, SearchError, SearchInterrupted, TunerAppError
@@ -55,7 +57,7 @@ def run(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] 
         SystemExit: From argparse: 0 after `--help`, 2 for a command line that it refuses.
     """
     try:
-        with signals.obeyed_at_once(in_options(_LEAVING)):
+        with signals.obeyed_at_once(in_options(_LEAVING)), _plain_warnings():
             code = main(argv)
             sys.stdout.flush()  # A broken pipe is met here, where it is caught, not when Python ends.
     except SearchError as error:  # Its first line says what failed; the fit's traceback below it stays in its lines.
@@ -109,6 +111,18 @@ class StandardError(logging.StreamHandler[TextIO]):
         """Write one message."""
         self.stream = sys.stderr
         super().emit(record)
+
+
+@contextlib.contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Warnings in the words of a command, without the line of our code that gave them."""
+    python = warnings.formatwarning
+    # How a warning is worded, not where it goes (`showwarning`): whoever collects warnings still gets them.
+    warnings.formatwarning = lambda message, *place, **line: f"warning: {in_options(str(message)).rstrip()}\n"
+    try:
+        yield
+    finally:
+        warnings.formatwarning = python
 
 
 def _end(code: int) -> int:
