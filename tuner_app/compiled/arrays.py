@@ -20,11 +20,13 @@ class NotCompilableError(Exception):
 
 def spec(array: Any) -> tf.TensorSpec:
     """The shape and type of an array with an open number of rows."""
+    # Open, because the rows of a fold and of all rows are as many as they like: one trace serves both.
     return tf.TensorSpec((None, *array.shape[1:]), tf.as_dtype(array.dtype))
 
 
 def as_keras_array(array: Any) -> Any:
     """An array as Keras feeds it: floating-point numbers in Keras's own precision."""
+    # Integers and text keep their type, as in Keras's own data adapters (3.15); a step casts them.
     plain = np.asarray(array)
     return plain.astype(keras.config.floatx(), copy=False) if plain.dtype.kind == "f" else plain
 
@@ -53,6 +55,7 @@ def with_text_tensors(structure: Any) -> Any:
 
 def batch_of(x: Any, y: Any, weight: Any, order: Any) -> Any:
     """The rows of some numbers as Keras hands a batch to a step: `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`."""
+    # With y the tuple is Keras's for a step; a lone x is handed on bare, unless the user gave a tuple.
     if y is None:
         return (taken(x, order),) if isinstance(x, tuple) else taken(x, order)
     parts = (x, y) if weight is None else (x, y, weight)

@@ -40,6 +40,7 @@ class BoundProgram:
     def __init__(self, model: keras.Model, program: Program, train: DeviceData, validation: DeviceData | None) -> None:
         self.program = program
         self._model, self._train, self._validation = model, train, validation
+        # Not made ahead: most models have their metrics by the time that they are bound.
         self._scratch: dict[int, Any] = {}
         # All are traced before the first is bound, because tracing makes the metrics' variables.
         self.functions = self._traced()
@@ -68,7 +69,7 @@ class BoundProgram:
         try:
             if not loop.has_run:
                 self.run_loop(np.zeros(self._train.total, np.int32), steps=0)
-                loop.has_run = True
+                loop.has_run = True  # Two threads may both be the first: that costs time, no numbers.
         except tf.errors.OpError as error:
             if self.program.xla:
                 self.program.refusal = f"XLA refuses it ({first_line(error)})"
@@ -99,6 +100,7 @@ class BoundProgram:
 
     def evaluate(self, data: DeviceData) -> dict[str, Any]:
         """The metrics of other rows, after the fit."""
+        # Other rows may look otherwise (weights where the validation had none): then it is traced once more.
         function = self.program.function("evaluate", self._model, data.specs).bind(self._model, self._scratch)
         return floats(_evaluated(function, data, self._steps(data)))
 

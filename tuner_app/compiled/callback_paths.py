@@ -68,6 +68,7 @@ class OwnPaths:
             kind = next((kind for base, kind in _KINDS.items() if isinstance(callback, base)), None)
             if kind is None or self._own_folder is None or id(callback) in self._seen:
                 continue
+            # A callback that a second `model.fit` gets again stays where it was, or its path would grow with each call.
             self._seen[id(callback)] = callback
             path = self._moved(callback, kind)
             if made_in_fit and kind.is_file:
@@ -86,25 +87,26 @@ class OwnPaths:
         text = str(path)
         if text in self._files:
             return self._files[text]
+        # A file name of a template (`{epoch}.weights.h5`) is known by its folder only.
         own = self._own_file(text) if os.path.dirname(text) in map(os.path.dirname, self._files) else text
         return own if own != text and tf.io.gfile.exists(own) else path
 
     def _moved(self, callback: Any, kind: _Kind) -> str:
-        given = str(getattr(callback, kind.attribute))
-        own = self._own_file(given) if kind.is_file else self._folder_in(given)
+        path = str(getattr(callback, kind.attribute))
+        own = self._own_file(path) if kind.is_file else self._folder_in(path)
         # Keras 3.15 derives further paths from a folder when a callback is made, or when it is given its model.
-        root = given.rstrip(os.sep)
+        root = path.rstrip(os.sep)
         for name, value in list(vars(callback).items()):
             if isinstance(value, str) and (
-                value.startswith(f"{root}{os.sep}") or (name.startswith("_") and value == given)
+                value.startswith(f"{root}{os.sep}") or (name.startswith("_") and value == path)
             ):
                 setattr(callback, name, own + value[len(root) :].rstrip(os.sep))
         setattr(callback, kind.attribute, own)
         if kind.is_file:
-            self._files[given] = own
+            self._files[path] = own
             tf.io.gfile.makedirs(os.path.dirname(own))
         elif kind.resumes and own not in self._emptied:
-            self._emptied.add(own)
+            self._emptied.add(own)  # Once per fit: its own second training may go on from the first.
             if tf.io.gfile.exists(own):  # of an earlier run, or of an attempt that failed
                 tf.io.gfile.rmtree(own)
         return own

@@ -61,6 +61,7 @@ class FitContext:
         last: The last fit, where it ran as programs; else None.
     """
 
+    # What the fitter says ...
     seed: int
     cache: ProgramCache
     compile_epochs: bool = True
@@ -70,6 +71,7 @@ class FitContext:
     origins: Origins = dataclasses.field(default_factory=Origins)
     stages: Stages = dataclasses.field(default_factory=Stages)
     paths: OwnPaths = dataclasses.field(default_factory=OwnPaths)
+    # ... and what the fit leaves behind for its record.
     score_seconds: float = 0.0
     compile_seconds: float = 0.0
     random: np.random.Generator = dataclasses.field(init=False)
@@ -77,6 +79,7 @@ class FitContext:
     last: FinishedFit | None = dataclasses.field(init=False, default=None)
 
     def __post_init__(self) -> None:
+        # Of its own: whatever other threads draw, the order of this fit's rows is the same.
         self.random = np.random.default_rng(self.seed)
 
     def rows(self, structure: Any) -> Rows | None:
@@ -104,7 +107,7 @@ class FitContext:
     @contextlib.contextmanager
     def building(self) -> Iterator[None]:
         """Hold the build lock. Another fit that holds it compiles what this one will use, so waiting is compiling."""
-        with self.compiling():
+        with self.compiling():  # The waiting alone; the caller says whether what it builds counts as compiling.
             build_lock.acquire()
         try:
             yield
@@ -113,4 +116,5 @@ class FitContext:
 
     def order(self, rows: Any, *, shuffle: bool) -> Any:
         """The rows of one epoch in the order in which they are used."""
+        # One draw an epoch, by programs and by Keras's own fit alike: so both take the same rows in the same order.
         return self.random.permutation(rows) if shuffle else rows

@@ -40,6 +40,7 @@ def why_not(model: keras.Model, options: Mapping[str, Any]) -> str | None:
 
 
 def _why_not_model(model: keras.Model) -> str | None:
+    # Own steps are welcome; an own loop around them is what a program would replace.
     if not model.compiled:
         return "it is not compiled"
     if model.run_eagerly or tf.config.functions_run_eagerly():
@@ -78,7 +79,7 @@ def _why_not_callbacks(callbacks: Any) -> str | None:
 def _works_by_batches(callback: Any) -> bool:
     """Whether a callback wants to hear of batches."""
     for hook in _BATCH_HOOKS:
-        if hook in vars(callback):
+        if hook in vars(callback):  # LambdaCallback puts its functions there.
             return True
         # The class that defines the hook decides: a subclass of Keras's callback may leave it as it is.
         owner = next(kind for kind in type(callback).__mro__ if hook in vars(kind))

@@ -69,13 +69,13 @@ class CompiledFit:
         logs: dict[str, Any] | None = None
         for epoch in range(private.restored_epoch(model) or int(self._options["initial_epoch"]), self._epochs):
             callbacks.on_epoch_begin(epoch)
-            if logs is None:
+            if logs is None:  # Only before the first step: Keras, too, traces its step once per fit.
                 self._follow_changes()
             logs = self._train_epoch()
             if self._validation is not None and validates_after(epoch, self._options["validation_freq"]):
                 logs |= self._validate(callbacks)
             callbacks.on_epoch_end(epoch, logs)
-            context.check()
+            context.check()  # After the callbacks: what they write of this epoch is whole when the search stops.
             if model.stop_training:
                 break
         # Averages of weights (`use_ema`) take the weights' places at the end, as in Keras.
@@ -100,6 +100,7 @@ class CompiledFit:
     def _prepare(self) -> None:
         """Trace and compile where nobody did it before."""
         try:
+            # Held for the variables only. A trace takes it by itself, and others train meanwhile.
             with self._context.building():
                 self._make_variables()
             self._architecture = signature(self._model)
@@ -129,13 +130,13 @@ class CompiledFit:
 
     def _choose_program(self) -> Program:
         model, context = self._model, self._context
-        wanted = self._options["validation_batch_size"]
+        validation_batch_size = self._options["validation_batch_size"]
         steps = len(self._train.rows) // self._batch_size
         context.program_options = {
             "specs": self._train.specs,
             "batch_size": self._batch_size,
-            "evaluation_batch_size": int(wanted)
-            if wanted
+            "evaluation_batch_size": int(validation_batch_size)
+            if validation_batch_size
             else evaluation_batch_size(model, self._batch_size, self._architecture),
             "xla": wants_xla(model, context, self._architecture, steps_per_epoch=steps, epochs=self._epochs),
         }
@@ -145,6 +146,7 @@ class CompiledFit:
         try:
             return BoundProgram(self._model, program, self._train, self._validation)
         except NotTransferableError:
+            # Its trace holds a constant or a table of the first model: this one gets a program of its own.
             own = self._context.cache.own_program(**self._context.program_options or {})
             return BoundProgram(self._model, own, self._train, self._validation)
 

@@ -42,6 +42,7 @@ def fit_by_keras(model: keras.Model, fit: Callable[..., Any], context: FitContex
         rest["validation_data"] = tuple(unwrapped(part) for part in validation if part is not None)
     else:
         rest["validation_data"] = unwrapped(options["validation_data"])
+    # Keras would take 32 for arrays: it knows no batch size of ours.
     if is_in_memory(rest["validation_data"]):
         rest["validation_batch_size"] = options["validation_batch_size"] or batch_size
     batches = _RowBatches(train, context, batch_size=batch_size, shuffle=bool(options["shuffle"]))
@@ -69,13 +70,14 @@ class _RowBatches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return -(-len(self._order) // self._batch_size)
 
+    # Keras 3.15 calls this before each epoch, the first included, and before it asks for a batch.
     def on_epoch_begin(self) -> None:
         self._order = self._context.order(self._parts[0].index, shuffle=self._shuffle)
 
     def __getitem__(self, number: int) -> Any:
-        chosen = self._order[number * self._batch_size : (number + 1) * self._batch_size]
+        numbers = self._order[number * self._batch_size : (number + 1) * self._batch_size]
         return tuple(
-            with_text_tensors(map_arrays(lambda array: as_keras_array(array[chosen]), part.arrays))
+            with_text_tensors(map_arrays(lambda array: as_keras_array(array[numbers]), part.arrays))
             for part in self._parts
         )
 

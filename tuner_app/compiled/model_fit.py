@@ -68,6 +68,7 @@ def attach(model: keras.Model, context: FitContext) -> None:
         bound.apply_defaults()
         return _fit(model, original, context, {name: bound.arguments[name] for name in list(_FIT.parameters)[1:]})
 
+    # A user's fit may go back to the weights that its own ModelCheckpoint kept, which lie in a place of this fit.
     load_weights = model.load_weights
 
     def load_own_weights(filepath: Any, *arguments: Any, **options: Any) -> Any:
@@ -157,7 +158,7 @@ def _fit(model: keras.Model, original: Any, context: FitContext, options: dict[s
 def _watched_fit(
     model: keras.Model, original: Any, context: FitContext, options: dict[str, Any]
 ) -> keras.callbacks.History:
-    context.last = None
+    context.last = None  # Whatever happens now, the model is not as the fit before has left it.
     try:
         reason = "compiled epochs are switched off" if not context.compile_epochs else why_not(model, options)
         if reason is None:
@@ -177,12 +178,14 @@ def _foreign_fit(model: keras.Model, original: Any, context: FitContext, argumen
         return original(*map(unwrapped, arguments), **{**plain, "callbacks": callbacks})
 
 
-def _own_callbacks(context: FitContext, given: Any) -> Any:
+def _own_callbacks(context: FitContext, argument: Any) -> Any:
     """The callbacks of a call of `model.fit`, a list or a `CallbackList`, each writing to places of this fit."""
-    if isinstance(given, keras.callbacks.CallbackList):
-        callbacks, members = given, given.callbacks
+    if isinstance(argument, keras.callbacks.CallbackList):
+        callbacks, members = argument, argument.callbacks
     else:
-        members = callbacks = [] if given is None else keras.tree.flatten(given)  # Keras takes lists in lists, too.
+        members = callbacks = (
+            [] if argument is None else keras.tree.flatten(argument)
+        )  # Keras takes lists in lists, too.
     context.paths.move(members, made_in_fit=True)
     return callbacks
 

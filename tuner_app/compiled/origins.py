@@ -57,7 +57,7 @@ class Origins:
         if not origins or len(origins) < len(arrays):
             return None
         index = origins[0].index
-        if any(origin.index is not index for origin in origins):
+        if any(origin.index is not index for origin in origins):  # x of the training, y of the validation rows, say
             return None
         if not all(_is_copy(array, origin) for array, origin in zip(arrays, origins, strict=True)):
             return None
@@ -65,7 +65,7 @@ class Origins:
         return Rows(map_arrays(lambda _: next(wholes).whole, structure), index)
 
     def _copy(self, whole: Any, index: Index) -> Any:
-        copied = whole[index]
+        copied = whole[index]  # An index array always copies, so the whole is safe from whoever writes to it.
         self._by_identity[id(copied)] = _Origin(weakref.ref(copied), whole, index)
         return copied
 
@@ -77,5 +77,6 @@ class Origins:
 
 def _is_copy(array: Any, origin: _Origin, chunk: int = 4096) -> bool:
     index = origin.index
+    # In chunks: the whole comparison at once would need the memory of a second copy.
     begins = range(0, len(index), chunk)
     return all(np.array_equal(array[i : i + chunk], origin.whole[index[i : i + chunk]]) for i in begins)

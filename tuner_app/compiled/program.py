@@ -56,6 +56,7 @@ class Program:
         """
         specs = specs or self._specs
         key = f"{name} {specs!r}"
+        # One trace at a time, of all programs: tracing touches state of Keras's that all threads share.
         with build_lock:
             if key not in self._functions:
                 try:
@@ -90,7 +91,7 @@ class Program:
         returned = _prepared(model, name, specs)
 
         def run(x: Any, y: Any, weight: Any, order: Any, steps: Any, rows: Any) -> Any:
-            model.reset_metrics()
+            model.reset_metrics()  # Traced, so it is a part of the program, and resets whoever's metrics are bound.
 
             def body(step: Any, logs: Any) -> Any:
                 begin = step * batch_size
@@ -99,6 +100,7 @@ class Program:
                 new = take_step(batch_of(x, y, weight, _of_open_length(tf.slice(order, [begin], [size]))))
                 return step + 1, {key: tf.cast(new[key], value.dtype) for key, value in logs.items()}
 
+            # The logs of the last step: metrics gather in their variables, only a step of the user's returns its own.
             state = (tf.constant(0), {key: tf.zeros(value.shape, value.dtype) for key, value in returned.items()})
             _, logs = tf.while_loop(lambda step, _: step < steps, body, state, parallel_iterations=1)
             return results_of(model, logs)
@@ -133,6 +135,7 @@ def results_of(model: keras.Model, logs: Any) -> Any:
         model: The model.
         logs: What its step has returned.
     """
+    # As `_get_metrics_result_or_logs` of Keras 3.15, which is not public and reads metrics of the model's own.
     results = model.get_metrics_result()
     return results if not logs or set(logs) == set(results) else logs
 

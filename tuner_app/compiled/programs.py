@@ -13,10 +13,7 @@ from collections import OrderedDict
 from typing import Any
 
 from tuner_app.compiled.arrays import as_tensor
-from tuner_app.compiled.building import build_lock
 from tuner_app.compiled.program import Program
-
-__all__ = ["ProgramCache", "build_lock"]
 
 
 class ProgramCache:
@@ -36,6 +33,7 @@ class ProgramCache:
         # By identity, with the array itself: while it is held, no other array can have its identity.
         self._tensors: dict[int, tuple[Any, Any]] = {}
         self._news: set[tuple[str, ...]] = set()
+        # Not the build lock: who waits here must not wait for another fit's trace. It guards the dictionary alone.
         self._lock = threading.Lock()
 
     def program(self, architecture: str | None, specs: Any, **options: Any) -> Program:
@@ -48,11 +46,13 @@ class ProgramCache:
         """
         if architecture is None:
             return self.own_program(specs, **options)
+        # A `TensorSpec` says in its repr what it is equal by: shape and type.
         key = json.dumps([architecture, repr(specs), sorted(options.items())])
         with self._lock:
             if key not in self._programs:
                 self.compiled += 1
                 self._programs[key] = Program(specs=specs, **options)
+                # A fit that uses a dropped program holds it until it ends; the next one makes it anew.
                 while len(self._programs) > self._limit:
                     self._programs.popitem(last=False)
             self._programs.move_to_end(key)
@@ -66,6 +66,7 @@ class ProgramCache:
 
     def keep(self, array: Any) -> None:
         """Hold an array on the device for the whole search."""
+        # While the cache is made, before it is shared: afterwards the dictionary is only read.
         self._tensors.setdefault(id(array), (array, as_tensor(array)))
 
     def tensor(self, array: Any) -> Any:

@@ -46,6 +46,7 @@ class RefitCallbacks:
 
     def able(self, callbacks: Sequence[Any]) -> list[Any]:
         """The callbacks that do not monitor validation, and did not fail for want of it before."""
+        # `monitor` is what Keras's own callbacks call it, and most of the users' that are made after them.
         for callback in callbacks:
             monitored = str(getattr(callback, "monitor", ""))
             if monitored.startswith(_VALIDATION) and not self._is_left_out(callback):
@@ -66,19 +67,19 @@ class RefitCallbacks:
             if self._is_left_out(callback):
                 return None
             logs = next((part for part in (*arguments, *options.values()) if isinstance(part, dict)), {})
-            asked = _Asked(logs)
+            watched_logs = _WatchedLogs(logs)
             try:
                 return hook(
-                    *(asked if part is logs else part for part in arguments),
-                    **{name: asked if part is logs else part for name, part in options.items()},
+                    *(watched_logs if part is logs else part for part in arguments),
+                    **{name: watched_logs if part is logs else part for name, part in options.items()},
                 )
-            except Exception as error:
-                missing = asked.missing or _missing_key(error, logs)
-                if not missing:
+            except Exception as error:  # A metric that is None fails as anything: a format, a comparison.
+                missing = watched_logs.missing or _missing_key(error, logs)
+                if not missing:  # Not for want of validation, so it is the user's to see.
                     raise
                 self._leave_out(callback, f"it reads {missing}")
             finally:
-                logs.update(asked)  # What it adds is for the callbacks after it, as Keras has it.
+                logs.update(watched_logs)  # What it adds is for the callbacks after it, as Keras has it.
 
         return guarded
 
@@ -103,7 +104,7 @@ class RefitCallbacks:
             logger.log(level, line)
 
 
-class _Asked(dict[str, Any]):
+class _WatchedLogs(dict[str, Any]):
     """Logs that remember which validation metric was asked for in vain."""
 
     missing = ""

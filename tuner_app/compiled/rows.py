@@ -36,6 +36,7 @@ class DeviceData:
     """
 
     def __init__(self, cache: ProgramCache, parts: Parts) -> None:
+        # 32 bits hold the row numbers of any table that fits into memory, and a program is traced for one type.
         self.rows = parts[0].index.astype(np.int32)
         self.x, self.y, self.weight = (
             None if part is None else map_arrays(cache.tensor, part.arrays) for part in parts
@@ -62,6 +63,7 @@ def split_off(rows_of: Callable[[Any], Rows | None], options: Mapping[str, Any])
     Raises:
         ValueError: The arguments do not go together, as `Model.fit` has it.
     """
+    # The order of these steps is Keras's: the split before the weights of classes, which validation has none of.
     train = aligned(rows_of(options[name]) for name in ("x", "y", "sample_weight"))
     validation_data, share = options["validation_data"], options["validation_split"]
     validation = None

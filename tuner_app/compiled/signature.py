@@ -44,6 +44,7 @@ def signature(model: keras.Model) -> str | None:
         return None
     if not model.compiled or (model.optimizer is not None and not _is_described_optimizer(model.optimizer)):
         return None
+    # Before the configuration is written: Keras warns of a lambda when it serialises one.
     if any(_is_foreign(getattr(part, "fn", part)) for part in compiled_parts(model)):
         return None
     try:
@@ -55,9 +56,11 @@ def signature(model: keras.Model) -> str | None:
         ]
         if not _is_free_of(config, _custom_names()):
             return None
+        # Settings that a user may change after a layer was made, of which its configuration does not always tell.
         settings = [[layer.trainable for layer in layers], [layer.dtype_policy.name for layer in layers]]
         everywhere = [keras.config.floatx(), keras.config.epsilon()]
         return json.dumps([config, settings, everywhere], sort_keys=True, default=_refuse)
+    # What cannot be written down cannot be compared.
     except (NotImplementedError, TypeError, ValueError, AttributeError):
         return None
 

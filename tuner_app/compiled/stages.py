@@ -88,8 +88,8 @@ class Stages:
 
     def of(self, history: Any) -> int | None:
         """The number of the stage that returned a `History`, else of the last one; None where there was none."""
-        found = [number for number, stage in enumerate(self.done) if stage.history is history]
-        return found[-1] if found else len(self.done) - 1 if self.done else None
+        numbers = [number for number, stage in enumerate(self.done) if stage.history is history]
+        return numbers[-1] if numbers else len(self.done) - 1 if self.done else None
 
     @contextlib.contextmanager
     def watched(self, model: keras.Model, callbacks: Any) -> Iterator[Any]:
@@ -103,19 +103,21 @@ class Stages:
             The callbacks that it is to run with.
         """
         whole = isinstance(callbacks, keras.callbacks.CallbackList)
-        given = list(callbacks.callbacks if whole else callbacks)
-        stage = Stage(self.able(given))
+        originals = list(callbacks.callbacks if whole else callbacks)
+        stage = Stage(self.able(originals))
         watch = StageWatch(model, stage) if self.plan is None else self._guide(model, stage, self.plan)
-        members = [*stage.callbacks, watch]
+        members = [*stage.callbacks, watch]  # The watch last: it sees what all others have made of an epoch.
         self.done.append(stage)
         try:
             if whole:
                 callbacks.callbacks[:] = members
-            with contextlib.nullcontext() if self._refit_callbacks is None else self._refit_callbacks.guarded(given):
+            with (
+                contextlib.nullcontext() if self._refit_callbacks is None else self._refit_callbacks.guarded(originals)
+            ):
                 yield callbacks if whole else members
         finally:
             if whole:
-                callbacks.callbacks[:] = given
+                callbacks.callbacks[:] = originals  # The user's object, who may look at it or use it again.
             stage.end(model)
 
     def able(self, callbacks: Sequence[Any]) -> list[Any]:

@@ -55,7 +55,7 @@ class TracedFunction:
         self, model: keras.Model, function: Callable[..., Any], arguments: tuple[Any, ...], *, xla: bool = False
     ) -> None:
         self.has_run = False
-        self._model = weakref.ref(model)
+        self._model = weakref.ref(model)  # A program outlives its first model by a whole search.
         self._in_one_thread = not xla
         graph_function = tf_function(function, jit_compile=True if xla else None)
         # The executor is written into the graph while it is traced, and asked for again in each run.
@@ -63,6 +63,7 @@ class TracedFunction:
             self._concrete = graph_function.get_concrete_function(*arguments)
         nodes = _nodes_of(self._concrete.graph)
         self.draws = sorted({node.op for node in nodes if "seed" in node.attr and "seed2" in node.attr})
+        # A condition within a loop would wait in one thread for a second: such a graph keeps TensorFlow's executor.
         if self._in_one_thread and not _is_plain_loop(nodes):
             self._in_one_thread = False
             self._concrete = tf_function(function).get_concrete_function(*arguments)
@@ -85,10 +86,11 @@ class TracedFunction:
                 raise NotTransferableError
             return self._runnable(self._concrete)
         variables = variables_of(model)
+        # Keras makes metrics at the first step, which a fit on a shared program never takes in Python.
         if len(variables["metrics"]) != self._n_metrics:
             variables["metrics"] = _StandIns(scratch, self._slots)  # type: ignore[assignment]
-        chosen = [variables[slot.kind][slot.index] for slot in self._slots]
-        return self._runnable(private.on_other_variables(self._concrete, chosen))
+        own = [variables[slot.kind][slot.index] for slot in self._slots]
+        return self._runnable(private.on_other_variables(self._concrete, own))
 
     def _runnable(self, function: Any) -> Callable[..., Any]:
         if not self._in_one_thread:
@@ -132,16 +134,16 @@ def _is_plain_loop(nodes: Sequence[Any]) -> bool:
 class _StandIns:
     """Variables in the places of metrics' variables, made at their first use."""
 
-    def __init__(self, made: dict[int, Any], slots: list[_Slot]) -> None:
-        self._made = made
+    def __init__(self, variables: dict[int, Any], slots: list[_Slot]) -> None:
+        self._variables = variables
         self._specs = {slot.index: slot.spec for slot in slots if slot.kind == "metrics"}
 
     def __getitem__(self, index: int) -> Any:
-        if index not in self._made:
+        if index not in self._variables:
             spec = self._specs[index]
             assert spec is not None
-            self._made[index] = tf.Variable(tf.zeros(spec.shape, spec.dtype), trainable=False)
-        return self._made[index]
+            self._variables[index] = tf.Variable(tf.zeros(spec.shape, spec.dtype), trainable=False)
+        return self._variables[index]
 
 
 def _slots(model: keras.Model, concrete: Any) -> list[_Slot] | None:

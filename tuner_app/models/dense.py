@@ -62,6 +62,7 @@ class DenseHyperModel(keras_tuner.HyperModel):
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """A compiled model for one candidate."""
+        # In this order: it is that of the columns in every table of a project.
         learning_rate = hp.Choice("learning_rate", self.learning_rates)
         nodes = hp.Choice("nodes", self.nodes)
         model = keras.Sequential(
@@ -89,6 +90,7 @@ class StandardizingHyperModel(DenseHyperModel):
 
     def fit(self, hp: keras_tuner.HyperParameters, model: keras.Model, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Adapt the scaling to the training rows, then train."""
+        # Here and not in `build`, which sees no rows: validation rows must not be learnt from.
         for layer in model.layers:
             if isinstance(layer, Standardization):
                 layer.adapt(np.reshape(x, (len(x), -1)))
@@ -107,6 +109,7 @@ def dense_hypermodel(dataset: Any, **choices: Any) -> DenseHyperModel:
 
 
 def _check_choices(name: str, values: Sequence[Any], kind: type) -> None:
+    # Before `hp.Choice`, whose own errors name neither argument nor option.
     shown = list(values)
     if not shown:
         raise InputError(f"{name} must name at least one value. Received: an empty list.")

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 
+# Saved models name the layer by what is registered here, "tuner_app>Standardization": neither part may change.
 @keras.saving.register_keras_serializable(package="tuner_app")
 class Standardization(keras.layers.Layer):
     """Shifts and scales each feature by the mean and standard deviation of the rows that `adapt` saw.
@@ -24,6 +25,7 @@ class Standardization(keras.layers.Layer):
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Create the statistics: mean 0 and scale 1 until `adapt`."""
+        # Weights, and not constants as in Keras's own: so they travel with the model, and a trace serves all folds.
         shape = (input_shape[-1],)
         self.mean = self.add_weight(name="mean", shape=shape, initializer="zeros", trainable=False)
         self.scale = self.add_weight(name="scale", shape=shape, initializer="ones", trainable=False)
@@ -34,6 +36,7 @@ class Standardization(keras.layers.Layer):
         Args:
             x: Features of shape `(n_samples, n_features)`. A feature that never changes keeps the scale 1.
         """
+        # In double precision, whatever x has: sums of many rows lose digits in single precision.
         deviation = np.std(x, axis=0, dtype=np.float64)
         self.mean.assign(np.mean(x, axis=0, dtype=np.float64))
         self.scale.assign(np.where(deviation > 0, 1.0 / np.where(deviation > 0, deviation, 1.0), 1.0))

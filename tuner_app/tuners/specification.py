@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from tuner_app.compiled import programs
+from tuner_app.compiled.building import build_lock
 from tuner_app.data import prepare
 from tuner_app.execution.base import Fit, IsStopped
 from tuner_app.execution.threads import ThreadExecutor
@@ -143,7 +143,7 @@ class SpecMaker:
             hooks=parts.trial_hooks,
             recorded=opened.recorded,
             finished=finished,
-            build_lock=programs.build_lock,  # The one that fits hold while they build: see `programs`.
+            build_lock=build_lock,  # The one that fits hold while they build: see `compiled.building`.
             builds_disturb=not settings.has_own_fitter and (settings.n_jobs == 1 or not parts.own_copies),
         )
 
