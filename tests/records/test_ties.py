@@ -12,7 +12,7 @@ from support.fakes import FakeFitter, record
 from tuner_app.analysis.ranking import ranking_of
 from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.score import ScoreRule
-from tuner_app.records.tables import cv_results, mean_and_std, summary_lines
+from tuner_app.records.tables import cv_results, summary_lines
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search.observers import SearchPlan
 from tuner_app.storage.journal import load_search
@@ -49,7 +49,7 @@ def test_all_name_the_same_winner(make_tuner: Any, data: Any, capsys: Any) -> No
     assert tuner.oracle.get_best_trials()[0].score == tuner.best_score_
     assert "'a': 2" in summary_lines(tuner.cv_results_)[0]
     assert "a=2" in str(progress._tally.best)
-    scores = [ScoredCandidate.of(candidate, tuner.rule) for candidate in tuner.candidates()]
+    scores = [ScoredCandidate.of(candidate) for candidate in tuner.candidates()]
     picture, confusion = heat_map(SPACE, scores), best_confusion(scores, None)
     assert picture is not None
     assert confusion is not None
@@ -79,12 +79,12 @@ def test_a_candidate_alone_has_the_numbers_of_the_table_to_the_last_bit() -> Non
     random = np.random.default_rng(0)
     rule = ScoreRule((("val_accuracy", "max"),))
     for n_splits, executions in ((1, 1), (3, 1), (3, 4), (10, 1), (20, 3)):
-        candidates = [_candidate(trial, random.random((n_splits, executions))) for trial in range(9)]
+        unscored = [_candidate(trial, random.random((n_splits, executions))) for trial in range(9)]
+        candidates = [candidate.scored(rule, n_fits=n_splits * executions) for candidate in unscored]
         table = cv_results(candidates, rule, n_splits=n_splits)
         columns = zip(table["mean_test_score"], table["std_test_score"], table["mean_fit_time"], strict=True)
-        assert [(*mean_and_std(c, rule), c.mean_fit_seconds) for c in candidates] == list(columns)
-        scored = [Candidate.of(c.trial_id, c.values, c.folds, rule, n_fits=len(c.folds)) for c in candidates]
-        again = cv_results(scored, rule, n_splits=n_splits)
+        assert [(c.mean_score, c.std_score, c.mean_fit_seconds) for c in candidates] == list(columns)
+        again = cv_results(unscored, rule, n_splits=n_splits)
         assert all(np.array_equal(again[name], table[name]) for name in table if name.endswith("_test_score"))
 
 

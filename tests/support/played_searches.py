@@ -137,7 +137,7 @@ def _key(result: FoldResult) -> tuple[str, int, int]:
 
 def _scored(candidate: Candidate, plan: SearchPlan) -> Candidate:
     n_fits = plan.n_splits * plan.executions
-    return Candidate.of(candidate.trial_id, candidate.values, candidate.folds, plan.rule, n_fits=n_fits)
+    return candidate.scored(plan.rule, n_fits=n_fits)
 
 
 @dataclasses.dataclass(frozen=True)

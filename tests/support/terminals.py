@@ -26,9 +26,8 @@ def fold_result(trial: int, values: dict[str, Any], fold: int, score: float = 0.
 def candidate(trial: int, score: float, values: dict[str, Any] | None = None, **changes: Any) -> Candidate:
     """A candidate of three folds, each better than the one before by 0.01."""
     point = {"learning_rate": 0.001, "nodes": trial} if values is None else values
-    return Candidate(
-        f"{trial:04d}", point, tuple(fold_result(trial, point, k, score + 0.01 * k, **changes) for k in range(3))
-    )
+    folds = [fold_result(trial, point, k, score + 0.01 * k, **changes) for k in range(3)]
+    return Candidate.of(f"{trial:04d}", point, folds, played_searches.RULE, n_fits=3)
 
 
 def plan_for(n_candidates: int, **changes: Any) -> SearchPlan:

@@ -17,7 +17,7 @@ from tuner_app.views.tensorboard.summary import summary_table
 
 
 def scores_of(whole: Sequence[Candidate]) -> list[ScoredCandidate]:
-    return [ScoredCandidate.of(candidate, RULE) for candidate in whole]
+    return [ScoredCandidate.of(candidate.scored(RULE, n_fits=len(candidate.folds))) for candidate in whole]
 
 
 def test_heat_map_has_the_longer_axis_across_and_frames_the_best() -> None:

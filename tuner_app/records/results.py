@@ -207,6 +207,25 @@ class Candidate:
             status = Status.FAILED if has_failed else Status.COMPLETE
         return cls(trial_id, dict(values), fits, status, score)
 
+    def scored(self, rule: Rule, *, n_fits: int) -> Candidate:
+        """The same with status and score, as `of` makes them.
+
+        Args:
+            rule: The `ScoreRule` of the search.
+            n_fits: How many fits make it whole.
+        """
+        return Candidate.of(self.trial_id, self.values, self.folds, rule, n_fits=n_fits)
+
+    @property
+    def mean_score(self) -> float:
+        """`mean_test_score` of the table to the last bit; NaN where it has no score."""
+        return math.nan if self.score is None else self.score.mean
+
+    @property
+    def std_score(self) -> float:
+        """`std_test_score` of the table to the last bit; NaN where it has no score."""
+        return math.nan if self.score is None else self.score.std
+
     @property
     def is_whole(self) -> bool:
         """Whether all its fits are done, whatever became of them: such candidates make the table."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from tuner_app.errors import SearchError
 from tuner_app.records import fold_means
-from tuner_app.records.results import Candidate, FoldResult, Score
+from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.score import ScoreRule
 
 
@@ -60,28 +60,15 @@ def cv_results(
     return table
 
 
-def mean_and_std(candidate: Candidate, rule: ScoreRule) -> tuple[float, float]:
-    """`mean_test_score` and `std_test_score` of one whole candidate, without making the table.
-
-    Args:
-        candidate: A candidate with all its folds.
-        rule: How histories become scores, where it has no score yet.
-    """
-    score = candidate.score or Score.of(candidate.folds, rule)
-    return score.mean, score.std
-
-
-def best_of(candidates: Iterable[Candidate], rule: ScoreRule) -> Candidate | None:
+def best_of(candidates: Iterable[Candidate]) -> Candidate | None:
     """The candidate with the highest mean score, of equals the first one asked for; None where none has a score.
 
     Args:
-        candidates: Whole candidates, in any order (that in which they ended, say).
-        rule: How histories become scores.
+        candidates: Scored candidates, in any order (that in which they ended, say).
     """
-    scored = [(mean_and_std(candidate, rule)[0], candidate) for candidate in candidates]
     # NaN compares with nothing: left in, it would win or lose by its place in the list.
-    present = [(score, candidate) for score, candidate in scored if not math.isnan(score)]
-    return min(present, key=lambda pair: (-pair[0], trial_order(pair[1].trial_id)), default=(0.0, None))[1]
+    scored = [candidate for candidate in candidates if not math.isnan(candidate.mean_score)]
+    return min(scored, key=lambda one: (-one.mean_score, trial_order(one.trial_id)), default=None)
 
 
 def trial_order(trial_id: str) -> tuple[int, str]:

@@ -34,7 +34,7 @@ class Refits:
     def compare(self, candidate: Candidate) -> None:
         """Note the best candidate so far; a refit of one that is beaten is dropped."""
         rivals = [candidate] if self._best is None else [self._best, candidate]
-        best = tables.best_of(rivals, self._spec.plan.rule)
+        best = tables.best_of(rivals)
         if best is not self._best:
             self._best = best
             self._drop()

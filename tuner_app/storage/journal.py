@@ -155,10 +155,7 @@ def load_search(project: Project) -> SearchRecord:
     for reason, paths in unusable.items():
         line = "%s is left out: %s." if len(paths) == 1 else "%s are left out, each because %s."
         logger.warning(line, first_of(paths), reason)
-    candidates = tuple(
-        Candidate.of(candidate.trial_id, candidate.values, candidate.folds, rule, n_fits=n_splits * executions)
-        for candidate in group(results)
-    )
+    candidates = tuple(candidate.scored(rule, n_fits=n_splits * executions) for candidate in group(results))
     return SearchRecord(project, content, candidates, rule, n_splits, executions)
 
 

@@ -14,7 +14,4 @@ def restored(plan: SearchPlan) -> list[Candidate]:
         plan: The search.
     """
     n_fits = plan.n_splits * plan.executions
-    return [
-        Candidate.of(candidate.trial_id, candidate.values, candidate.folds, plan.rule, n_fits=n_fits)
-        for candidate in group(list(plan.finished))
-    ]
+    return [candidate.scored(plan.rule, n_fits=n_fits) for candidate in group(list(plan.finished))]

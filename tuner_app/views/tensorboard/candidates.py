@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuner_app.records.results import Candidate, FoldResult
-from tuner_app.records.score import ScoreRule
-from tuner_app.records.tables import mean_and_std, trial_order
+from tuner_app.records.tables import trial_order
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,9 +28,9 @@ class ScoredCandidate:
     fit_seconds: float
 
     @classmethod
-    def of(cls, candidate: Candidate, rule: ScoreRule) -> ScoredCandidate:
+    def of(cls, candidate: Candidate) -> ScoredCandidate:
         """The same numbers as in `cv_results_`."""
-        return cls(candidate, *mean_and_std(candidate, rule), candidate.mean_fit_seconds)
+        return cls(candidate, candidate.mean_score, candidate.std_score, candidate.mean_fit_seconds)
 
 
 def end_of(result: FoldResult) -> float:

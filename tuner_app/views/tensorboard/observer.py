@@ -85,7 +85,7 @@ class TensorBoardLogs(SearchObserver):
         if self._plan is None or not candidates:
             return
         # In the order of the grid; those that ended were told in the order of their ends.
-        scores = [self._scores.get(c.trial_id) or ScoredCandidate.of(c, self._plan.rule) for c in candidates]
+        scores = [self._scores.get(c.trial_id) or ScoredCandidate.of(c) for c in candidates]
         with self._tolerant():
             if len(scores) > self._pictures.last_step:
                 self._draw(self._plan, scores)
@@ -124,7 +124,7 @@ class TensorBoardLogs(SearchObserver):
         _write_curves(folder, name, result.history, (result.started, end_of(result)), keep=keep)
 
     def _write_candidate(self, candidate: Candidate, plan: SearchPlan, *, keep: bool = False) -> None:
-        score = ScoredCandidate.of(candidate, plan.rule)
+        score = ScoredCandidate.of(candidate)
         self._scores[candidate.trial_id] = score
         if self._has_place(candidate.trial_id):
             # Named by the end of the candidate's last fit: a fit made anew gives all of them new names.

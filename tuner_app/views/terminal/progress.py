@@ -84,7 +84,7 @@ class Progress(SearchObserver):
     def candidate_ended(self, candidate: Candidate) -> None:
         """See whether the candidate is the best one."""
         if self._plan is not None:
-            self._tally.compare(candidate, self._plan.rule)
+            self._tally.compare(candidate)
 
     def search_ended(self, candidates: Sequence[Candidate], *, table: Mapping[str, Any], interrupted: bool) -> None:
         """Take the display away and write the summary; after an interruption, the exception says how to go on."""

@@ -7,8 +7,7 @@ import time
 from collections import Counter
 
 from tuner_app.records.results import Candidate, FoldResult
-from tuner_app.records.score import ScoreRule
-from tuner_app.records.tables import best_of, mean_and_std
+from tuner_app.records.tables import best_of
 from tuner_app.records.text import last_line, values_line
 from tuner_app.search.observers import SearchPlan
 from tuner_app.views.restored import restored
@@ -73,7 +72,7 @@ class Tally:
             for result in candidate.folds:
                 tally.count(result)
             if candidate.is_whole:
-                tally.compare(candidate, plan.rule)
+                tally.compare(candidate)
         return tally
 
     def count(self, result: FoldResult) -> None:
@@ -102,14 +101,13 @@ class Tally:
             self.begun_fits_left += self.fits_per_candidate - fits
             self.begun_seconds_left += (self.fits_per_candidate - fits) * spent / fits
 
-    def compare(self, candidate: Candidate, rule: ScoreRule) -> None:
+    def compare(self, candidate: Candidate) -> None:
         """See whether a candidate that is whole is the best one."""
         # By the one rule for the best, so that the screen, the table and the oracle name the same one of equals.
         rivals = [candidate] if self.best_candidate is None else [self.best_candidate, candidate]
-        if best_of(rivals, rule) is candidate:
-            mean, std = mean_and_std(candidate, rule)
+        if best_of(rivals) is candidate:
             self.best_candidate = candidate
-            self.best = f"{mean:.6f} ({std:.6f}) with {values_line(candidate.values)}"
+            self.best = f"{candidate.mean_score:.6f} ({candidate.std_score:.6f}) with {values_line(candidate.values)}"
 
     def seconds_left(self, now: float) -> float | None:
         """The seconds that are left; None as long as no fit is over.
