@@ -118,6 +118,7 @@ class Kept(ModelKeeper):
 
     def __init__(self) -> None:
         self.trained: list[str] = []
+        self.forgotten: list[str] = []
 
     def kept(self, candidate: Candidate, table: Mapping[str, Any], index: int) -> None:
         return None
@@ -125,6 +126,9 @@ class Kept(ModelKeeper):
     def keep(self, candidate: Candidate, table: Mapping[str, Any], index: int, record: FoldResult) -> Any:
         self.trained.append(candidate.trial_id)
         return f"model of {candidate.trial_id}", record.fit_seconds
+
+    def let_go(self, trial_id: str) -> None:
+        self.forgotten.append(trial_id)
 
 
 def scored(task: FoldTask, is_stopped: IsStopped) -> FoldResult:

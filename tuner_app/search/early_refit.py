@@ -28,7 +28,7 @@ class Refits:
         self._spec, self._proposal_of = spec, proposal_of
         self._best: Candidate | None = None
         self._wanted: FoldTask | None = None
-        self._ended: dict[FoldTask, Ended] = {}
+        self._ended: Ended | None = None
         self.running = 0
 
     def compare(self, candidate: Candidate) -> None:
@@ -58,7 +58,10 @@ class Refits:
     def take(self, ended: Ended) -> None:
         """A refit has ended."""
         self.running -= 1
-        self._ended[ended.task] = ended
+        if ended.task is self._wanted:
+            self._ended = ended
+        elif ended.record is not None:  # It was dropped at its last epoch.
+            self._let_go(ended.task)
 
     def result(self, candidate: Candidate, take_next: Callable[[], None]) -> FoldResult:
         """What came of a candidate's refit: of the one that began early, or of a new one.
@@ -77,17 +80,25 @@ class Refits:
                 self._wanted = self._submit(candidate)
             else:
                 take_next()
-        while self._wanted not in self._ended:  # Refits that were dropped may end meanwhile; nobody wants them.
+        while self._ended is None:  # Refits that were dropped may end meanwhile; nobody wants them.
             take_next()
-        ended, self._wanted = self._ended.pop(self._wanted), None
+        ended, self._ended, self._wanted = self._ended, None, None
         if ended.record is None:
             raise ended.error or FoldStopped
         return ended.record
 
     def _drop(self) -> None:
-        if self._wanted is not None:
+        if self._wanted is None:
+            return
+        if self._ended is None:
             self._spec.executor.cancel(self._wanted)
-            self._wanted = None
+        elif self._ended.record is not None:
+            self._let_go(self._wanted)
+        self._wanted = self._ended = None
+
+    def _let_go(self, task: FoldTask) -> None:
+        if self._spec.keeper is not None:
+            self._spec.keeper.let_go(task.trial_id)
 
     def task_of(self, candidate: Candidate) -> FoldTask:
         """The task that trains a candidate on all rows."""

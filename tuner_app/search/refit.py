@@ -51,6 +51,10 @@ class ModelKeeper(abc.ABC):
             The model, and the seconds of its training.
         """
 
+    @abc.abstractmethod
+    def let_go(self, trial_id: str) -> None:
+        """A refit task of a trial has trained a model that nobody wants any more."""
+
 
 def refit_task(proposal: Proposal, candidate: Candidate, *, rows: int, rule: ScoreRule, seed: int) -> FoldTask:
     """The task that trains a candidate on all rows, for as long as its score was read at.

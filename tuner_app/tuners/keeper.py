@@ -77,6 +77,10 @@ class ProjectKeeper(ModelKeeper):
         rebuilding.keep_model(self.settings.project, model, manifest, build, self.space(), self.data.x)
         return model, record.fit_seconds
 
+    def let_go(self, trial_id: str) -> None:
+        """Forget a model: it would stay in memory as long as the tuner."""
+        self.fitter.take_model(trial_id)
+
     def _manifest(self, candidate: Candidate, table: Mapping[str, Any], index: int) -> Manifest:
         settings, data, dataset = self.settings, self.data, self.data.dataset
         objective, score, std = self._chosen_score(table, index)
