@@ -46,10 +46,8 @@ def fake_fixture(tmp_path: Path) -> Path:
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-@pytest.mark.parametrize(
-    "imports",
-    ["import tuner_app; import keras", pytest.param("import keras; import tuner_app", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("imports", ["import tuner_app; import keras", "import keras; import tuner_app"])
 def test_models_of_tables_load_with_keras_alone(tmp_path: Path, imports: str) -> None:
     model = tuner_app.DenseHyperModel((3,), 2, nodes=[2]).build(keras_tuner.HyperParameters())
     assert "Standardization" in [type(layer).__name__ for layer in model.layers]
