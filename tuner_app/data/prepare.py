@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from tuner_app.data.datasets import Dataset
 from tuner_app.errors import InputError
 from tuner_app.folds.checks import as_arrays, check_finite, check_same_rows, is_array
 from tuner_app.folds.rows import arrays_in, data_fingerprint
+from tuner_app.records.checks import check_whole
 
 # Beyond this many classes a confusion matrix is neither readable nor small.
 _MOST_CLASSES = 100
@@ -168,10 +168,8 @@ def check_fit_options(options: Mapping[str, Any]) -> None:
         if options.get(name):
             raise InputError(f"{name} must not be given: the folds are the validation data. Leave it out.")
     for name in ("epochs", "batch_size"):
-        value = options.get(name)
-        # True is 1 to Python, and NumPy's whole numbers are no int.
-        if value is not None and (isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1):
-            raise InputError(f"{name} must be a whole number from 1. Received: {value!r}.")
+        if options.get(name) is not None:
+            check_whole(name, options[name], 1)
 
 
 def plain(value: Any) -> Any:

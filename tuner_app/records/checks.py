@@ -10,6 +10,7 @@ from tuner_app.errors import InputError
 
 def is_whole(value: Any, least: int) -> bool:
     """Whether a value is a whole number from `least`, Python's or NumPy's; True and False are none."""
+    # True is 1 to Python, and NumPy's whole numbers are no int.
     return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= least
 
 

@@ -35,16 +35,6 @@ def check_overridden(cls: type, base: type) -> None:
             )
 
 
-def check_count(name: str, value: Any, least: int) -> None:
-    """Refuse what is no whole number, or too small a one.
-
-    Raises:
-        InputError: It is.
-    """
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
-        raise InputError(f"{name} must be a whole number from {least}. Received: {value!r}.")
-
-
 def checked_error_score(error_score: Any) -> float | str:
     """A number, or "raise".
 

@@ -9,6 +9,7 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
+from tuner_app.records.checks import check_whole
 from tuner_app.records.results import FoldResult
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search.observers import SearchObserver
@@ -119,8 +120,8 @@ class GridSearchCV(CVTuner, keras_tuner.GridSearch):
         fit_checks.check_hypermodel(hypermodel)
         for name, value, least in (("max_trials", max_trials, 1), ("seed", seed, 0)):
             if value is not None:
-                arguments.check_count(name, value, least)
-        arguments.check_count("executions_per_trial", executions_per_trial, 1)
+                check_whole(name, value, least)
+        check_whole("executions_per_trial", executions_per_trial, 1)
         oracle = GridOracle(
             objective=objective,
             max_trials=max_trials,

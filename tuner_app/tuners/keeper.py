@@ -113,7 +113,7 @@ class ProjectKeeper(ModelKeeper):
         """The objective that chose the candidate, its mean in the objective's own sign, and its standard deviation."""
         label, objectives = self.score_label, self.settings.rule.objectives
         mean, std = (float(table[f"{statistic}_test_{label}"][index]) for statistic in ("mean", "std"))
-        chosen = [pair for pair in objectives if label in ("score", pair[0].removeprefix("val_"))]
-        if len(chosen) == 1 and chosen[0][1] == "min":
-            mean = -mean
-        return ", ".join(name for name, _ in chosen), mean, std
+        chosen = [objective for objective in objectives if label in ("score", objective.name.removeprefix("val_"))]
+        if len(chosen) == 1:
+            mean = chosen[0].natural(mean)
+        return ", ".join(objective.name for objective in chosen), mean, std
