@@ -17,7 +17,6 @@ from tuner_app.analysis.ranking import ranking_of
 from tuner_app.errors import InputError
 from tuner_app.storage.project import Project
 from tuner_app.views.tensorboard import matrices
-from tuner_app.views.tensorboard.candidates import ScoredCandidate
 
 
 def test_heat_map(tmp_path: pathlib.Path) -> None:
@@ -37,7 +36,7 @@ def test_heat_map_shows_the_best_of_each_cell_as_tensorboard_does(tmp_path: path
     cells = heat_map(ranking_of(record), "b", "a")
     assert cells.mean == pytest.approx(np.array([[0.32, 0.33], [0.43, 0.44]]))
     assert cells.std == pytest.approx(np.array([[1, 1], [2, 2]]) * math.sqrt(2 / 3) / 100)
-    picture = matrices.heat_map(space, [ScoredCandidate.of(candidate) for candidate in record.finished])
+    picture = matrices.heat_map(space, record.finished)
     assert picture is not None
     assert (picture.row_title, picture.column_title) == ("b", "a")
     shown = [[cell.text for cell in line] for line in picture.cells]

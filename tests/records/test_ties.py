@@ -16,7 +16,6 @@ from tuner_app.records.tables import cv_results, summary_lines
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search.observers import SearchPlan
 from tuner_app.storage.journal import load_search
-from tuner_app.views.tensorboard.candidates import ScoredCandidate
 from tuner_app.views.tensorboard.matrices import best_confusion, heat_map
 from tuner_app.views.tensorboard.observer import TensorBoardLogs
 from tuner_app.views.terminal.progress import Progress
@@ -49,8 +48,7 @@ def test_all_name_the_same_winner(make_tuner: Any, data: Any, capsys: Any) -> No
     assert tuner.oracle.get_best_trials()[0].score == tuner.best_score_
     assert "'a': 2" in summary_lines(tuner.cv_results_)[0]
     assert "a=2" in str(progress._tally.best)
-    scores = [ScoredCandidate.of(candidate) for candidate in tuner.candidates()]
-    picture, confusion = heat_map(SPACE, scores), best_confusion(scores, None)
+    picture, confusion = heat_map(SPACE, tuner.candidates()), best_confusion(tuner.candidates(), None)
     assert picture is not None
     assert confusion is not None
     assert [cell.marked for cell in picture.cells[0]] == [False, True]
@@ -70,7 +68,7 @@ def test_of_equals_the_first_in_the_grid_wins_whichever_ended_first(make_tuner: 
         for candidate in (second, first):
             observer.candidate_ended(candidate)
     assert "a=1" in str(progress._tally.best)
-    picture = heat_map(SPACE, list(logs._scores.values()))
+    picture = heat_map(SPACE, list(logs._whole.values()))
     assert picture is not None
     assert [cell.marked for cell in picture.cells[0]] == [True, False]
 

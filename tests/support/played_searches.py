@@ -54,16 +54,23 @@ def failed(result: FoldResult, error: str = "Traceback\n  ...\nValueError: no\n"
     return dataclasses.replace(result, history={}, final_epoch=0, confusion=None, error=error)
 
 
-def candidates(space: Mapping[str, Sequence[Any]] = SPACE, n_splits: int = 3, executions: int = 1) -> list[Candidate]:
+def candidates(
+    space: Mapping[str, Sequence[Any]] = SPACE, n_splits: int = 3, executions: int = 1, rule: ScoreRule = RULE
+) -> list[Candidate]:
     """Every point of a grid, with all its fits."""
     grid: list[dict[str, Any]] = [{}]
     for name, values in space.items():
         grid = [{**point, name: value} for point in grid for value in values]
     runs = [(fold, execution) for fold in range(n_splits) for execution in range(executions)]
     return [
-        Candidate(f"{i:04d}", point, tuple(fold_result(i, point, fold, execution=again) for fold, again in runs))
+        scored(f"{i:04d}", point, [fold_result(i, point, fold, execution=again) for fold, again in runs], rule)
         for i, point in enumerate(grid)
     ]
+
+
+def scored(trial_id: str, values: dict[str, Any], folds: Sequence[FoldResult], rule: ScoreRule = RULE) -> Candidate:
+    """A candidate whose fits are all there."""
+    return Candidate.of(trial_id, values, folds, rule, n_fits=len(folds))
 
 
 def with_folds(candidate: Candidate, change: Callable[[FoldResult], FoldResult]) -> Candidate:
@@ -103,11 +110,12 @@ def play(
         interrupted: Whether it was stopped at the end.
         seed: Shuffles the order in which the fits end, as threads do; None is one after the other.
     """
-    scored = [_scored(candidate, plan) for candidate in candidates]
+    n_fits = plan.n_splits * plan.executions
+    told = [candidate.scored(plan.rule, n_fits=n_fits) for candidate in candidates]
     observer.search_begun(plan)
-    for kind, arguments in _events(plan, scored, seed):
+    for kind, arguments in _events(plan, told, seed):
         getattr(observer, kind)(*arguments)
-    whole = [candidate for candidate in scored if candidate.is_whole]
+    whole = [candidate for candidate in told if candidate.is_whole]
     table = cv_results(whole, plan.rule, n_splits=plan.n_splits)
     observer.search_ended(whole, table=table, interrupted=interrupted)
 
@@ -133,11 +141,6 @@ def _events(
 
 def _key(result: FoldResult) -> tuple[str, int, int]:
     return result.trial_id, result.fold, result.execution
-
-
-def _scored(candidate: Candidate, plan: SearchPlan) -> Candidate:
-    n_fits = plan.n_splits * plan.executions
-    return candidate.scored(plan.rule, n_fits=n_fits)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -56,8 +56,8 @@ def test_the_columns_of_the_table_are_the_space_in_its_order(reader: Reader) -> 
 
 
 def test_the_last_value_is_the_scored_one_where_the_best_epoch_counts(tmp_path: pathlib.Path) -> None:
-    whole = candidates()[:3]
     rule = dataclasses.replace(RULE, epoch="best")
+    whole = candidates(rule=rule)[:3]
     assert rule.chosen_epoch(whole[0].folds) == 2
     play(TensorBoardLogs(), plan_for(tmp_path, len(whole), rule=rule), whole)
     table = cv_results(whole, rule, n_splits=3)
@@ -79,8 +79,8 @@ def test_the_last_value_is_the_scored_one_where_early_stopping_restored_weights(
 
 
 def test_an_objective_to_minimise_is_shown_as_it_is_and_the_score_negated(tmp_path: pathlib.Path) -> None:
-    whole = candidates()[:1]
     rule = ScoreRule((("val_loss", "min"), ("val_accuracy", "max")))
+    whole = candidates(rule=rule)[:1]
     play(TensorBoardLogs(), plan_for(tmp_path, len(whole), rule=rule), whole)
     table = cv_results(whole, rule, n_splits=3)
     [found] = Reader(tmp_path).session_groups().values()

@@ -1,8 +1,7 @@
-"""A whole candidate with the numbers that TensorBoard shows of it, and its values as short text."""
+"""What all of TensorBoard's parts ask of a candidate: its place, the end of its fits, its values as text."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -11,37 +10,16 @@ from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.tables import trial_order
 
 
-@dataclasses.dataclass(frozen=True)
-class ScoredCandidate:
-    """A whole candidate with its row of the table.
-
-    Attributes:
-        candidate: The candidate.
-        mean: `mean_test_score`.
-        std: `std_test_score`.
-        fit_seconds: `mean_fit_time`, in seconds.
-    """
-
-    candidate: Candidate
-    mean: float
-    std: float
-    fit_seconds: float
-
-    @classmethod
-    def of(cls, candidate: Candidate) -> ScoredCandidate:
-        """The same numbers as in `cv_results_`."""
-        return cls(candidate, candidate.mean_score, candidate.std_score, candidate.mean_fit_seconds)
-
-
 def end_of(result: FoldResult) -> float:
     """When a fit was over, in seconds since 1970."""
     return result.started + result.total_seconds
 
 
-def best_first(score: ScoredCandidate) -> tuple[float, tuple[int, str]]:
+def best_first(candidate: Candidate) -> tuple[float, tuple[int, str]]:
     """A key that sorts the best first, of equals the first one asked for, whichever ended first."""
     # The worst of all without a score: NaN compares with nothing, and would leave a sort in any order.
-    return (-score.mean if math.isfinite(score.mean) else math.inf, trial_order(score.candidate.trial_id))
+    mean = candidate.mean_score
+    return (-mean if math.isfinite(mean) else math.inf, trial_order(candidate.trial_id))
 
 
 def values_text(values: Mapping[str, Any]) -> str:

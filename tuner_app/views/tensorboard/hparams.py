@@ -15,9 +15,9 @@ from tensorboard.compat.proto import event_pb2, summary_pb2
 from tensorboard.plugins.hparams import api_pb2, plugin_data_pb2
 from tensorboard.plugins.hparams import metadata as hparams_metadata
 
-from tuner_app.records.results import FoldResult, History
+from tuner_app.records.results import Candidate, FoldResult, History
 from tuner_app.search.observers import SearchPlan
-from tuner_app.views.tensorboard.candidates import ScoredCandidate, end_of
+from tuner_app.views.tensorboard.candidates import end_of
 from tuner_app.views.tensorboard.events import curve_events, version_event
 
 # A hyperparameter of more values than this is shown by its range.
@@ -55,14 +55,24 @@ def column_kinds(plan: SearchPlan) -> dict[str, type]:
     return {name: _kind(values[:_LONGEST_DOMAIN]) for name, values in plan.space.items()}
 
 
+def candidate_numbers(candidate: Candidate) -> dict[str, float]:
+    """The numbers of a whole candidate by their tags, but for those that are not finite, which no cell can show."""
+    numbers = {
+        "mean_test_score": candidate.mean_score,
+        "std_test_score": candidate.std_score,
+        "mean_fit_time": candidate.mean_fit_seconds,
+    }
+    return {tag: number for tag, number in numbers.items() if math.isfinite(number)}
+
+
 def session_events(
-    fold: FoldResult, score: ScoredCandidate, plan: SearchPlan, *, epoch: int | None, kinds: Mapping[str, type]
+    fold: FoldResult, numbers: Mapping[str, float], plan: SearchPlan, *, epoch: int | None, kinds: Mapping[str, type]
 ) -> Iterator[event_pb2.Event]:
     """A session of the HParams plugin: its values, its scalars, and how it ended.
 
     Args:
         fold: The fit.
-        score: The numbers of its candidate, of which each session has a copy: the table shows a group's mean.
+        numbers: Those of its candidate, of which each session has a copy: the table shows a group's mean.
         plan: The search.
         epoch: At which the candidate is scored, from 1; None is each fit's final one.
         kinds: As `column_kinds` says; made once for a search.
@@ -75,9 +85,7 @@ def session_events(
         setattr(start.hparams[name], _FIELDS[kind], kind(value))
     status = api_pb2.STATUS_SUCCESS if fold.error is None else api_pb2.STATUS_FAILURE
     end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=end_of(fold))
-    numbers = {"mean_test_score": score.mean, "std_test_score": score.std, "mean_fit_time": score.fit_seconds}
-    curves = {tag: [number] for tag, number in numbers.items() if math.isfinite(number)}
-    curves |= _scored_curves(fold, plan, epoch)
+    curves = {tag: [number] for tag, number in numbers.items()} | _scored_curves(fold, plan, epoch)
 
     yield version_event(fold.started)
     yield _event(hparams_metadata.SESSION_START_INFO_TAG, fold.started, session_start_info=start)

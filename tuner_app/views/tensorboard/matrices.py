@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from tuner_app.views.tensorboard.candidates import ScoredCandidate, best_first, short_text, values_text
+from tuner_app.records.results import Candidate
+from tuner_app.views.tensorboard.candidates import best_first, short_text, values_text
 
 LONGEST_AXIS = 40
 """Pictures with more rows or columns than this are left out."""
@@ -54,7 +55,7 @@ class Matrix:
     cells: tuple[tuple[Cell, ...], ...]
 
 
-def heat_map(space: Mapping[str, Sequence[Any]], scores: Sequence[ScoredCandidate]) -> Matrix | None:
+def heat_map(space: Mapping[str, Sequence[Any]], candidates: Sequence[Candidate]) -> Matrix | None:
     """The mean score over two hyperparameters, with the standard deviation below it, the best candidate framed.
 
     The two are those with the most values (the first ones of equals), the longer one across. Where there are
@@ -62,7 +63,7 @@ def heat_map(space: Mapping[str, Sequence[Any]], scores: Sequence[ScoredCandidat
 
     Args:
         space: Each hyperparameter's values.
-        scores: The whole candidates.
+        candidates: The whole ones.
 
     Returns:
         The content of the picture; None without candidates, with fewer than two hyperparameters, or with one
@@ -70,20 +71,21 @@ def heat_map(space: Mapping[str, Sequence[Any]], scores: Sequence[ScoredCandidat
     """
     # A stable sort: of equals the first one of the space, as the report's heat map has it.
     axes = sorted(space, key=lambda name: -len(space[name]))[:2]
-    if not scores or len(axes) < 2 or len(space[axes[0]]) > LONGEST_AXIS:
+    if not candidates or len(axes) < 2 or len(space[axes[0]]) > LONGEST_AXIS:
         return None
-    best_of: dict[tuple[str, str], ScoredCandidate] = {}
-    ranking = sorted(scores, key=best_first)
-    for score in ranking:
-        values = score.candidate.values
+    best_of: dict[tuple[str, str], Candidate] = {}
+    ranking = sorted(candidates, key=best_first)
+    for candidate in ranking:
+        values = candidate.values
         # In a conditional space a candidate may lack one of the two.
         if axes[0] in values and axes[1] in values:
             # As text, since values may be lists, which are no keys. The best first: `setdefault` keeps it.
-            best_of.setdefault((str(values[axes[1]]), str(values[axes[0]])), score)
-    means = [score.mean for score in best_of.values() if math.isfinite(score.mean)]
+            best_of.setdefault((str(values[axes[1]]), str(values[axes[0]])), candidate)
+    means = [best.mean_score for best in best_of.values() if math.isfinite(best.mean_score)]
     columns, rows = (tuple(str(value) for value in space[name]) for name in axes)
     return Matrix(
-        title=f"mean_test_score (std), {len(scores)} candidates" + (", best of each cell" if len(space) > 2 else ""),
+        title=f"mean_test_score (std), {len(candidates)} candidates"
+        + (", best of each cell" if len(space) > 2 else ""),
         row_title=axes[1],
         column_title=axes[0],
         rows=tuple(map(short_text, rows)),
@@ -94,20 +96,20 @@ def heat_map(space: Mapping[str, Sequence[Any]], scores: Sequence[ScoredCandidat
     )
 
 
-def best_confusion(scores: Sequence[ScoredCandidate], classes: Sequence[Any] | None) -> Matrix | None:
+def best_confusion(candidates: Sequence[Candidate], classes: Sequence[Any] | None) -> Matrix | None:
     """The out-of-fold predictions of the best candidate: rows are true classes, colours the share of the row.
 
     Args:
-        scores: The whole candidates.
+        candidates: The whole ones.
         classes: The classes' labels; None numbers them from 0.
 
     Returns:
         The content of the picture; None where no fold counted, or with more than 40 classes.
     """
-    best = min(scores, key=best_first, default=None)
-    if best is None or not math.isfinite(best.mean):
+    best = min(candidates, key=best_first, default=None)
+    if best is None or not math.isfinite(best.mean_score):
         return None
-    confusions = [fold.confusion for fold in best.candidate.folds if fold.confusion is not None]
+    confusions = [fold.confusion for fold in best.folds if fold.confusion is not None]
     if not confusions or len(confusions[0]) > LONGEST_AXIS:
         return None
     total = np.sum(np.array(confusions, dtype=np.int64), axis=0)
@@ -115,7 +117,7 @@ def best_confusion(scores: Sequence[ScoredCandidate], classes: Sequence[Any] | N
     shares = total / np.maximum(total.sum(axis=1, keepdims=True), 1)
     labels = tuple(short_text(value) for value in (range(len(total)) if classes is None else classes))
     return Matrix(
-        title=f"Out-of-fold predictions with {values_text(best.candidate.values)}",
+        title=f"Out-of-fold predictions with {values_text(best.values)}",
         row_title="true",
         column_title="predicted",
         rows=labels,
@@ -127,12 +129,12 @@ def best_confusion(scores: Sequence[ScoredCandidate], classes: Sequence[Any] | N
     )
 
 
-def _score_cell(score: ScoredCandidate | None, means: Sequence[float], best: ScoredCandidate) -> Cell:
-    if score is None:
+def _score_cell(candidate: Candidate | None, means: Sequence[float], best: Candidate) -> Cell:
+    if candidate is None:
         return Cell()
-    if not math.isfinite(score.mean):
-        return Cell(None, (f"{score.mean}",))
+    if not math.isfinite(candidate.mean_score):
+        return Cell(None, (f"{candidate.mean_score}",))
     # All equal is all best, not all worst.
     low, high = min(means), max(means)
-    shade = (score.mean - low) / (high - low) if high > low else 1.0
-    return Cell(shade, (f"{score.mean:.4f}", f"({score.std:.4f})"), marked=score is best)
+    shade = (candidate.mean_score - low) / (high - low) if high > low else 1.0
+    return Cell(shade, (f"{candidate.mean_score:.4f}", f"({candidate.std_score:.4f})"), marked=candidate is best)

@@ -18,10 +18,10 @@ from tuner_app.errors import InputError
 from tuner_app.records.results import Candidate, FoldResult, History
 from tuner_app.search.observers import SearchObserver, SearchPlan
 from tuner_app.views.restored import restored
-from tuner_app.views.tensorboard.candidates import ScoredCandidate, end_of
+from tuner_app.views.tensorboard.candidates import end_of
 from tuner_app.views.tensorboard.events import curve_events, image_event, text_event, version_event
 from tuner_app.views.tensorboard.files import append, file_name, remove_others, write_file
-from tuner_app.views.tensorboard.hparams import column_kinds, config_event, session_events
+from tuner_app.views.tensorboard.hparams import candidate_numbers, column_kinds, config_event, session_events
 from tuner_app.views.tensorboard.matrices import best_confusion, heat_map
 from tuner_app.views.tensorboard.pictures import PictureBudget, draw
 from tuner_app.views.tensorboard.summary import summary_table
@@ -55,7 +55,7 @@ class TensorBoardLogs(SearchObserver):
         # Only what is set here: an observer may watch one search after another.
         self._plan = plan
         self._shown: set[str] = set()
-        self._scores: dict[str, ScoredCandidate] = {}
+        self._whole: dict[str, Candidate] = {}
         self._pictures = PictureBudget(plan.n_candidates)
         self._kinds = column_kinds(plan)
         self._root_file = plan.project.path / file_name(time.time(), "search")
@@ -77,20 +77,18 @@ class TensorBoardLogs(SearchObserver):
         with self._tolerant():
             self._write_candidate(candidate, self._plan)
             # Over what has ended so far, in the order of the ends; the last pictures are of all.
-            if self._pictures.is_due(len(self._scores)):
-                self._draw(self._plan, list(self._scores.values()))
+            if self._pictures.is_due(len(self._whole)):
+                self._draw(self._plan, list(self._whole.values()))
 
     def search_ended(self, candidates: Sequence[Candidate], *, table: Mapping[str, Any], interrupted: bool) -> None:
         """Draw the last pictures and write the summary of the whole candidates, also of a search that was stopped."""
         if self._plan is None or not candidates:
             return
-        # In the order of the grid; those that ended were told in the order of their ends.
-        scores = [self._scores.get(c.trial_id) or ScoredCandidate.of(c) for c in candidates]
         with self._tolerant():
-            if len(scores) > self._pictures.last_step:
-                self._draw(self._plan, scores)
-            text = summary_table(scores, n_candidates=self._plan.n_candidates, interrupted=interrupted)
-            append(self._root_file, [text_event("summary", text, len(scores))])
+            if len(candidates) > self._pictures.last_step:
+                self._draw(self._plan, candidates)
+            text = summary_table(candidates, n_candidates=self._plan.n_candidates, interrupted=interrupted)
+            append(self._root_file, [text_event("summary", text, len(candidates))])
         self._plan = None
 
     @contextlib.contextmanager
@@ -124,23 +122,21 @@ class TensorBoardLogs(SearchObserver):
         _write_curves(folder, name, result.history, (result.started, end_of(result)), keep=keep)
 
     def _write_candidate(self, candidate: Candidate, plan: SearchPlan, *, keep: bool = False) -> None:
-        score = ScoredCandidate.of(candidate)
-        self._scores[candidate.trial_id] = score
+        self._whole[candidate.trial_id] = candidate
         if self._has_place(candidate.trial_id):
             # Named by the end of the candidate's last fit: a fit made anew gives all of them new names.
             ended = max(map(end_of, candidate.folds))
-            self._write_sessions(score, plan, ended, keep=keep)
+            self._write_sessions(candidate, plan, ended, keep=keep)
             folder = plan.project.trial_folder(candidate.trial_id) / "mean"
             name = file_name(ended, f"{candidate.trial_id}.mean")
             started = min(fold.started for fold in candidate.folds)
             _write_curves(folder, name, candidate.mean_curves(), (started, ended), keep=keep)
 
-    def _write_sessions(self, score: ScoredCandidate, plan: SearchPlan, ended: float, *, keep: bool) -> None:
-        folds = score.candidate.folds
-        epoch = plan.rule.chosen_epoch(folds)
-        for fold in folds:
+    def _write_sessions(self, candidate: Candidate, plan: SearchPlan, ended: float, *, keep: bool) -> None:
+        numbers, epoch = candidate_numbers(candidate), plan.rule.chosen_epoch(candidate.folds)
+        for fold in candidate.folds:
             folder = plan.project.fold_folder(fold.trial_id, fold.fold, fold.execution)
-            events = session_events(fold, score, plan, epoch=epoch, kinds=self._kinds)
+            events = session_events(fold, numbers, plan, epoch=epoch, kinds=self._kinds)
             write_file(folder, file_name(ended, _name_of(fold)), events, keep=keep)
 
     def _begin_root(self, plan: SearchPlan) -> None:
@@ -149,12 +145,15 @@ class TensorBoardLogs(SearchObserver):
         self._root_file.unlink(missing_ok=True)
         append(self._root_file, [version_event(time.time()), config_event(plan, self._kinds)])
 
-    def _draw(self, plan: SearchPlan, scores: Sequence[ScoredCandidate]) -> None:
+    def _draw(self, plan: SearchPlan, candidates: Sequence[Candidate]) -> None:
         began = time.perf_counter()
-        matrices = {"heat_map": heat_map(plan.space, scores), "confusion_matrix": best_confusion(scores, plan.classes)}
+        matrices = {
+            "heat_map": heat_map(plan.space, candidates),
+            "confusion_matrix": best_confusion(candidates, plan.classes),
+        }
         pictures = {tag: draw(matrix) for tag, matrix in matrices.items() if matrix is not None}
-        append(self._root_file, [image_event(tag, picture, len(scores)) for tag, picture in pictures.items()])
-        self._pictures.record(len(scores), time.perf_counter() - began)
+        append(self._root_file, [image_event(tag, picture, len(candidates)) for tag, picture in pictures.items()])
+        self._pictures.record(len(candidates), time.perf_counter() - began)
 
 
 def _name_of(result: FoldResult) -> str:
