@@ -8,6 +8,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -252,7 +253,7 @@ def test_only_fits_that_take_longer_than_a_disk_wait_for_it(
         waited[path.name, path.parent.name] = durable
         files.write_whole(path, content, durable=durable)
 
-    monkeypatch.setattr(loop.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(journal, "write_whole", write)
     make_tuner(fold_fitter=SometimesSlow(), n_jobs=1).search(*data)
     assert {name for (name, _), durable in waited.items() if durable} == {"fold_1.json"}
