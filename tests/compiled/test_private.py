@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import pytest
 import tensorflow as tf
-from support.compiled_fits import dense, two_by_two
+from support.compiled_fits import dense
 
 from tuner_app.compiled import private
 from tuner_app.compiled.traced import GRAPH_NAME, tf_function
@@ -76,13 +76,6 @@ def test_objects_of_a_scope() -> None:
     assert dict(private.scoped_objects()) == {}
     with keras.saving.CustomObjectScope({"mine": len}):
         assert dict(private.scoped_objects()) == {"mine": len}
-
-
-def test_what_is_of_keras() -> None:
-    assert private.is_of_keras(type(two_by_two()).__module__)
-    assert private.is_of_keras("keras")
-    assert not private.is_of_keras("keras_tuner.engine")
-    assert not private.is_of_keras(None)
 
 
 def test_a_traced_function_on_other_variables() -> None:

@@ -123,11 +123,3 @@ def excludes_from_weight_decay(optimizer: Any) -> bool:
 def scoped_objects() -> Mapping[str, Any]:
     """The objects of the `CustomObjectScope` that is entered; `get_custom_objects` has the registered ones alone."""
     return global_state.get_global_attribute("custom_objects_scope_dict") or {}
-
-
-def is_of_keras(module: Any) -> bool:
-    """Whether a module's name, as classes, functions and serialised configurations have it, lies within Keras.
-
-    Keras lists its public names only, and makes models of classes that have none (`Functional`).
-    """
-    return str(module).partition(".")[0] == str(keras.__name__)

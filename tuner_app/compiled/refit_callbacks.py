@@ -13,7 +13,7 @@ from typing import Any
 
 import keras
 
-from tuner_app.compiled import private
+from tuner_app.process.packages import KERAS, package_of
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ _NO_ROWS = "and a refit on all rows has none to validate on"
 
 def is_users(callback: Any) -> bool:
     """Whether a callback runs the user's code (a hook of a tuner does, too)."""
-    return not private.is_of_keras(type(callback).__module__) or isinstance(callback, keras.callbacks.LambdaCallback)
+    return package_of(callback) != KERAS or isinstance(callback, keras.callbacks.LambdaCallback)
 
 
 class RefitCallbacks:

@@ -17,6 +17,7 @@ import keras
 
 from tuner_app.compiled import private
 from tuner_app.models.preprocessing import Standardization
+from tuner_app.process.packages import KERAS, package_of, package_of_module
 
 # `model_fit.attach` puts these in place of a model's methods while it is fitted.
 ATTACHED = ("fit", "load_weights")
@@ -81,7 +82,7 @@ def _is_described(layer: Any) -> bool:
     """Whether a layer (or a model, or an optimizer) does what its class and its configuration say, and no more."""
     kind = type(layer)
     # Keras's Normalization bakes what it has learnt into a trace as constants, its lookups keep it in tables.
-    is_plain = private.is_of_keras(kind.__module__) and kind not in _UNDESCRIBED and not hasattr(layer, "adapt")
+    is_plain = package_of(kind) == KERAS and kind not in _UNDESCRIBED and not hasattr(layer, "adapt")
     return (is_plain or kind is Standardization) and not any(
         # Keras wraps a layer's own `build`, and the wrapper bears the module of the layer's class.
         (_is_foreign(value) and value.__module__ != kind.__module__)
@@ -93,7 +94,7 @@ def _is_described(layer: Any) -> bool:
 
 def _is_foreign(value: Any) -> bool:
     """Whether it is a function that is not Keras's own (to serialise a lambda would warn, besides)."""
-    return isinstance(value, types.FunctionType) and not private.is_of_keras(value.__module__)
+    return isinstance(value, types.FunctionType) and package_of(value) != KERAS
 
 
 def _is_described_optimizer(optimizer: Any) -> bool:
@@ -127,7 +128,8 @@ def _is_known_class(kind: str, module: Any) -> bool:
         return False
     if module is None:
         return kind.startswith("__")
-    return private.is_of_keras(module) or (module, kind) == (Standardization.__module__, Standardization.__name__)
+    own = (Standardization.__module__, Standardization.__name__)
+    return package_of_module(module) == KERAS or (module, kind) == own
 
 
 def _custom_names() -> frozenset[str]:

@@ -22,4 +22,14 @@ def package_of(thing: Any) -> str:
     """
     # What a user types into a notebook or a script is of "__main__"; code made by `exec` may have no module at all.
     module = getattr(thing, "__module__", None) or type(thing).__module__
-    return str(module).split(".")[0]
+    return package_of_module(module)
+
+
+def package_of_module(name: Any) -> str:
+    """The package of a module that is known by its name, as Keras writes it into a configuration.
+
+    Example:
+        >>> package_of_module("keras.src.layers"), package_of_module(None)
+        ('keras', 'None')
+    """
+    return str(name).split(".")[0]
