@@ -6,6 +6,7 @@ import io
 import pathlib
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -15,6 +16,14 @@ from support.terminals import candidate, fold_result, plan_for, terminal, withou
 from tuner_app.views.terminal.progress import Progress
 
 
+@pytest.fixture(name="clock")
+def clock_fixture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stops the clock of the display, which a busy machine would otherwise move on."""
+    for module in ("display", "progress", "tally"):
+        monkeypatch.setattr(f"tuner_app.views.terminal.{module}.time", SimpleNamespace(monotonic=lambda: 100.0))
+
+
+@pytest.mark.usefixtures("clock")
 def test_the_display_on_a_terminal() -> None:
     console = terminal()
     shown = Progress(console=console)
@@ -33,6 +42,10 @@ def test_the_display_on_a_terminal() -> None:
         assert "best  0.510000 (0.008165) with learning_rate=0.001, nodes=32" in text
         assert "now   [CV 2/3] learning_rate=0.001, nodes=64" in text
         assert text.count("[CV 1/3] END learning_rate=0.001, nodes=32; score=0.500") == 1
+        for fold in second.folds:
+            shown.fold_ended(fold)
+        shown._display.refresh()  # type: ignore[union-attr]
+        assert "6/6 fits, 0:00:00 elapsed" in without_codes(written(console))
     finally:
         shown.search_ended([first], table={}, interrupted=True)
     last = written(console)

@@ -73,7 +73,8 @@ def _state(tally: Tally) -> str:
     if tally.errors:
         parts.append(f"{tally.errors.total()} failed")
     seconds_left = tally.seconds_left(now)
-    if seconds_left is not None:
+    # With the last fit nothing is left but the refit, of which nobody knows how long it takes.
+    if seconds_left is not None and tally.done < tally.total:
         parts.append(f"about {_clock(seconds_left)} left")
     parts.append(f"{_clock(now - tally.began)} elapsed")
     return ", ".join(parts)
