@@ -44,7 +44,7 @@ class NumberPieces:
         """
         piece = _as_bytes(numbers) if numbers.dtype.kind == "i" else None
         if piece is None:
-            piece = self._learned(np.ascontiguousarray(numbers, dtype=np.float64))
+            piece = self._learned(numbers.astype(np.float64, copy=False))
         if piece is None:
             return False
         self._pieces.append(piece)
@@ -73,12 +73,18 @@ class NumberPieces:
         with np.errstate(invalid="ignore"):
             if not ((low >= -FLOAT32_MAX) & (high <= FLOAT32_MAX)).all():  # false for NaN as well
                 return None
-        whole = (np.trunc(numbers) == numbers).all(axis=0)
-        self._whole &= whole
         np.minimum(self._low, low, out=self._low)
         np.maximum(self._high, high, out=self._high)
-        is_byte = whole.all() and low.min() >= 0 and high.max() <= 255 and not np.signbit(numbers).any()  # keeps -0.0
-        return numbers.astype(np.uint8) if is_byte else numbers
+        # The first row rules out most columns of measurements, and what is ruled out is not looked at again.
+        self._whole &= np.trunc(numbers[0]) == numbers[0]
+        columns = np.flatnonzero(self._whole)
+        if len(columns):
+            candidates = numbers if len(columns) == len(self._whole) else numbers[:, columns]
+            self._whole[columns] = (np.trunc(candidates) == candidates).all(axis=0)
+        is_byte = self._whole.all() and low.min() >= 0 and high.max() <= 255
+        return (
+            numbers.astype(np.uint8, order="C") if is_byte and not np.signbit(numbers).any() else numbers
+        )  # keeps -0.0
 
     def _size(self) -> Array:
         return np.maximum(-self._low, self._high)

@@ -31,11 +31,12 @@ from tuner_app.errors import DataError
 
 Array = npt.NDArray[Any]
 
-# Large enough that pandas's work for each column of each block does not count, small enough for the processor's cache.
-_BLOCK_BYTES = 2**23
+# Large enough that pandas's work for each column of each block does not count; larger ones are slower and take memory.
+_BLOCK_BYTES = 2**24
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# A cell in quotes with nothing before or behind it, on one line, as all readers understand it.
-_QUOTED = re.compile(rb'"(?<![^,\n]")[^"\r\n]*(?:""[^"\r\n]*)*"(?=[,\r\n]|\Z)')
+# By the number of a character: whether a quoted cell may begin behind it, or end before it.
+_BEFORE_A_CELL = np.isin(np.arange(256), list(b',\n"'))
+_BEHIND_A_CELL = np.isin(np.arange(256), list(b',\r\n"'))
 # A cell that is -0: as an integer it would lose its sign. Begins with the minus, for which the search is fastest.
 _MINUS_ZERO = re.compile(rb'-(?<![^,\s"]-)0+(?=[,\s"]|\Z)')
 
@@ -177,24 +178,25 @@ def _read_by_pandas(
     path: str, names: Sequence[str], text: Collection[str]
 ) -> tuple[NumberPieces, dict[str, list[str]]]:
     """All rows; raises `_Doubt` where the second look must read them."""
-    number_columns = [i for i, name in enumerate(names) if name not in text]
-    pieces = NumberPieces(len(number_columns))
-    cells: dict[str, list[str]] = {name: [] for name in names if name in text}
-    truth: list[int] | None = None
+    text_columns = [i for i, name in enumerate(names) if name in text]
+    pieces = NumberPieces(len(names) - len(text_columns))
+    cells: dict[str, list[str]] = {names[i]: [] for i in text_columns}
+    truth: list[bool] | None = None
     with opened_bytes(path) as file:
         _skip_names(file, names)
         for block in _blocks(file):
             frame = _frame(block, names, text)
-            numbers = frame.select_dtypes(["number", "bool"])  # what pandas could not make numbers is left out
-            block_truth = [i for i, kind in numbers.dtypes.items() if kind.kind == "b"]
+            kinds = [kind.kind for i, kind in frame.dtypes.items() if i not in text_columns]
             # Pandas decides what a column is for each block anew: True in one may be 1 in the next.
+            block_truth = [kind == "b" for kind in kinds]
             truth = block_truth if truth is None else truth
-            if list(numbers.columns) != number_columns or block_truth != truth:
+            if block_truth != truth or not set(kinds) <= set("iufb"):
                 raise _Doubt
-            if not pieces.add(numbers.astype(dict.fromkeys(truth, np.int64)).to_numpy()):
+            numbers = frame.drop(columns=text_columns)
+            if not pieces.add(numbers.to_numpy(dtype=np.float64 if any(truth) else None)):
                 raise _Doubt
-            for name in cells:
-                cells[name].extend(frame[names.index(name)].tolist())
+            for i in text_columns:
+                cells[names[i]].extend(frame[i].tolist())
     return pieces, cells
 
 
@@ -236,6 +238,9 @@ def _frame(block: bytes, names: Sequence[str], text: Collection[str]) -> Any:
     is_even = len(_cells_of(first_line)) == len(names) == frame.shape[1]
     if not is_even or commas != len(frame) * (len(names) - 1):
         raise _Doubt
+    # Among floats it is one; most files of floats have no column of integers, and need not be searched.
+    if any(kind.kind == "i" for kind in frame.dtypes) and b"-0" in block and _MINUS_ZERO.search(block):
+        raise _Doubt
     return frame
 
 
@@ -248,19 +253,23 @@ def _check_characters(block: bytes) -> None:
     # Pandas (3.1) loses the blanks at the start of a line.
     if (b" " in block and b"\n " in block) or (b"\t" in block and b"\n\t" in block):
         raise _Doubt
-    if b"-" in block and _MINUS_ZERO.search(block):
-        raise _Doubt
 
 
 def _count_commas(block: bytes) -> int:
-    """The commas between cells; raises `_Doubt` where a quote is not at an end of a cell."""
-    commas: int = int(np.count_nonzero(np.frombuffer(block, dtype=np.uint8) == ord(",")))
+    """The commas between cells; raises `_Doubt` where a quote is neither at an end of a cell nor one of a pair."""
     if b'"' not in block:
-        return commas
-    quoted: list[bytes] = _QUOTED.findall(block)
-    if sum(cell.count(b'"') for cell in quoted) != block.count(b'"'):
+        return int(np.count_nonzero(np.frombuffer(block, dtype=np.uint8) == ord(",")))
+    characters = np.frombuffer(b"\n" + block + b"\n", dtype=np.uint8)
+    quotes = characters == ord('"')
+    is_quoted = np.logical_xor.accumulate(quotes)
+    places = np.flatnonzero(quotes)
+    # A pair of quotes within a cell closes it and opens it again at once.
+    opens = _BEFORE_A_CELL[characters[places[::2] - 1]]
+    closes = _BEHIND_A_CELL[characters[places[1::2] + 1]]
+    is_cut = is_quoted[characters == ord("\n")].any()
+    if len(places) % 2 or is_cut or not opens.all() or not closes.all():
         raise _Doubt
-    return commas - sum(cell.count(b",") for cell in quoted)
+    return int(np.count_nonzero((characters == ord(",")) > is_quoted))
 
 
 def _cells_of(line: bytes) -> list[str]:
