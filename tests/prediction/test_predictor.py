@@ -8,7 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
-from support.bad_inputs_data import BAD_MANIFESTS, BAD_ROWS, FOREIGN_MODELS
+from support.bad_inputs_data import BAD_ROWS, FOREIGN_MODELS, MANIFESTS_OF_ANOTHER_MODEL
 from support.manifests import manifest
 
 from tuner_app.errors import DataError, InputError, ProjectError
@@ -152,19 +152,12 @@ class TestSaving:
 
 
 class TestLoading:
-    @pytest.mark.parametrize(("change", "message"), BAD_MANIFESTS)
-    def test_bad_manifests(self, project, change, message):
-        content = unsealed(project)
-        project.manifest_file.write_text(change if isinstance(change, str) else json.dumps(change(content)))
+    @pytest.mark.parametrize(("change", "message"), MANIFESTS_OF_ANOTHER_MODEL)
+    def test_a_manifest_of_another_model(self, project, change, message):
+        project.manifest_file.write_text(json.dumps(change(unsealed(project))))
         with pytest.raises(ProjectError, match=message) as caught:
             load_predictor(project)
         assert "\n" not in str(caught.value)
-
-    def test_a_manifest_of_the_first_version_has_the_defaults_of_what_it_lacks(self, project):
-        content = unsealed(project)
-        added = {"decoding", "model_file", "rebuild"}
-        project.manifest_file.write_text(json.dumps({k: v for k, v in content.items() if k not in added}))
-        assert load_predictor(project).manifest.decoding is None
 
     @pytest.mark.parametrize(("content", "message"), FOREIGN_MODELS)
     def test_foreign_models(self, project, content, message):

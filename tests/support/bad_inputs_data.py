@@ -170,6 +170,24 @@ BAD_MANIFESTS = [
     _case("mixed classes", _with(classes=[0, "1", 2]), r"'classes' must be null or a list"),
     _case("classes twice", _with(classes=[0, 1, 1]), r"'classes' must be null or a list of different"),
     _case("nested classes", _with(classes=[[0], [1], [2]]), r"'classes' must be null or a list"),
+    _case("empty shape", _with(input_shape=[]), r"must name each of the 1 features, but it names 4"),
+    _case("negative shape", _with(input_shape=[-4]), r"'input_shape' must be null or a list of positive whole numbers"),
+    _case("too few names", _with(feature_names=["a"]), r"must name each of the 4 features, but it names 1"),
+    _case("numbers as names", _with(feature_names=[1, 2, 3, 4]), r"'feature_names' must be null or a list of texts"),
+    _case("data as text", _with(data="digits"), r"'data' must be an object"),
+    _case("source as a number", _with(data={"source": 3}), r"'data' must be an object whose source and target"),
+    _case("no folds", _with(n_splits=0), r"'n_splits' must be a positive whole number"),
+    _case("decoding of no kind", _with(decoding={"kind": "cat"}), r"'decoding' must be null or an object"),
+    _case("columns of no names", _with(columns={"a": 3}), r"'columns' must be null, or lists of texts"),
+    _case("decoding as text", _with(decoding="logits"), r"'decoding' must be null or an object"),
+    _case("not JSON", "{", r"cannot be read as JSON"),
+    _case("a list", "[]", r"must hold a JSON object, not a list"),
+    _case("empty", "", r"cannot be read as JSON"),
+    _case("not a number", json.dumps({"score": float("nan")}), r"best_model\.json"),
+]
+
+# How the manifest is changed, so that it is whole but of another model, what the message says.
+MANIFESTS_OF_ANOTHER_MODEL = [
     _case(
         "too few classes",
         _with(classes=[0, 1]),
@@ -181,21 +199,7 @@ BAD_MANIFESTS = [
         _with(input_shape=[5], feature_names=None),
         r"input shape of its model, \[4\], but it gives \[5\]",
     ),
-    _case("empty shape", _with(input_shape=[]), r"must name each of the 1 features, but it names 4"),
-    _case("negative shape", _with(input_shape=[-4]), r"'input_shape' must be null or a list of positive whole numbers"),
-    _case("too few names", _with(feature_names=["a"]), r"must name each of the 4 features, but it names 1"),
-    _case("numbers as names", _with(feature_names=[1, 2, 3, 4]), r"'feature_names' must be null or a list of texts"),
-    _case("data as text", _with(data="digits"), r"'data' must be an object"),
-    _case("source as a number", _with(data={"source": 3}), r"'data' must be an object whose source and target"),
-    _case("no folds", _with(n_splits=0), r"'n_splits' must be a positive whole number"),
-    _case("decoding of no kind", _with(decoding={"kind": "cat"}), r"'decoding' must be null or an object"),
-    _case("columns of no names", _with(columns={"a": 3}), r"'columns' must be null, or lists of texts"),
-    _case("decoding as text", _with(decoding="logits"), r"'decoding' must be null or an object"),
     _case("other checksum", _with(model_sha256="0" * 64), r"has another checksum: it was changed or damaged"),
-    _case("not JSON", "{", r"cannot be read as JSON"),
-    _case("a list", "[]", r"must hold a JSON object, not a list"),
-    _case("empty", "", r"cannot be read as JSON"),
-    _case("not a number", json.dumps({"score": float("nan")}), r"best_model\.json"),
 ]
 
 # The model file's new content, with the manifest's checksum put right: a foreign file, not a damaged one.

@@ -35,7 +35,7 @@ FLOORS = (
 DOORS = {"tune", "predict", "report"}
 WITHOUT_TENSORFLOW = (
     *("errors", "records", "process", "folds", "execution", "data", "analysis", "views"),
-    *("storage", "models.registration", "prediction.predictor", "prediction.mistakes", "search"),
+    *("storage", "models.registration", "prediction.predictor", "prediction.rows", "prediction.mistakes", "search"),
     *("commands.console", "commands.tune", "commands.predict", "commands.report"),
 )
 COMMANDS = ("tune", "predict", "report")

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from tuner_app.data import features
 from tuner_app.errors import DataError
+from tuner_app.storage.manifest_fields import is_names
 
 
 def with_axes_of(model: Any, arrays: Any) -> Any:
@@ -28,7 +29,7 @@ def each_in_order(x: Any, columns: Any) -> Any:
     if isinstance(columns, Mapping):
         is_alike = isinstance(x, Mapping) and set(x) == set(columns)
         return {key: each_in_order(x[key], columns[key]) for key in x} if is_alike else x
-    if columns is None or _are_names(columns):
+    if columns is None or is_names(columns):
         return in_order(x, columns)
     is_alike = isinstance(x, list | tuple) and len(x) == len(columns)
     return [each_in_order(part, names) for part, names in zip(x, columns, strict=True)] if is_alike else x
@@ -85,7 +86,3 @@ def checked_rows(x: Any, input_shape: tuple[int, ...]) -> npt.NDArray[Any]:
                 f"x must be finite, but row {int(np.argmin(finite))} holds NaN or infinity. Fill or drop it."
             )
     return rows
-
-
-def _are_names(columns: Any) -> bool:
-    return isinstance(columns, list) and bool(columns) and all(isinstance(name, str) for name in columns)

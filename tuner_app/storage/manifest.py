@@ -1,7 +1,7 @@
 """The manifest of a refit model, `best_model.json`: what the model is, what it expects, which file it lies in.
 
-Owns its fields, how they are checked when they are read, and the seal by which model and manifest belong together. How
-a model becomes a file is said in `model_file`, predictions are the business of `prediction`.
+Owns what a manifest says, and the seal by which it and its model belong together. How its fields are checked is said in
+`manifest_fields`, how a model becomes a file in `model_file`; predictions are the business of `prediction`.
 """
 
 from __future__ import annotations
@@ -9,19 +9,17 @@ from __future__ import annotations
 import dataclasses
 import math
 import pathlib
-import sys
-import typing
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
-import msgspec
 import numpy as np
 
 from tuner_app.data import targets
 from tuner_app.data.labels import label_array
 from tuner_app.errors import ProjectError, Remedy
 from tuner_app.storage import model_file
-from tuner_app.storage.files import read_json, sealed, write_json, wrong_field
+from tuner_app.storage.files import read_json, sealed, write_json
+from tuner_app.storage.manifest_fields import problem_of
 from tuner_app.storage.project import Project
 
 
@@ -199,7 +197,7 @@ def has_an_output_for_each_class(model: Any, manifest: Manifest) -> bool:
 def _read_manifest(project: Project) -> tuple[Manifest, str]:
     """The manifest, and the checksum of the model that it was written for."""
     content = read_json(project.manifest_file)
-    problem = _problem_of(content)
+    problem = problem_of(content)
     if problem is not None:
         raise ProjectError(f"{project.manifest_file}{problem}. {Remedy.WRITE_ANEW}.")
     names, shape = content["feature_names"], content["input_shape"]
@@ -212,116 +210,6 @@ def _read_manifest(project: Project) -> tuple[Manifest, str]:
     # The file's own objects, not those that msgspec has made of them: it drops what a type does not name.
     fields = {field.name: content[field.name] for field in dataclasses.fields(Manifest) if field.name in content}
     return Manifest(**fields), content["model_sha256"]
-
-
-def _problem_of(content: dict[str, Any]) -> str | None:
-    """What is wrong with the content of a manifest's file, to be put after its name; None where nothing is."""
-    try:
-        msgspec.convert(content, _File)
-    except msgspec.ValidationError as error:
-        name = wrong_field(error)
-        if name is None:
-            [missing] = [name for name in _File.__struct_fields__ if f"`{name}`" in str(error)]
-            return f" must have the field {missing!r}, but lacks it"
-        return _not_as_it_must_be(name, content[name])
-    for name, is_valid in _CHECKED_BY_HAND.items():
-        if content.get(name) is not None and not is_valid(content[name]):
-            return _not_as_it_must_be(name, content[name])
-    return None
-
-
-def _not_as_it_must_be(name: str, value: Any) -> str:
-    # The outermost of a field's annotations holds its words; msgspec's own sentence would name a type of Python.
-    kind = typing.get_type_hints(_File, include_extras=True)[name].__metadata__[-1].description
-    shown = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
-    return f": {name!r} must be {kind}, but is {shown}"
-
-
-def _is_names(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(name, str) for name in value)
-
-
-def _is_columns(value: Any) -> bool:
-    if isinstance(value, dict | list) and not _is_names(value):
-        return all(map(_is_columns, value.values() if isinstance(value, dict) else value))
-    return value is None or _is_names(value)
-
-
-def _is_decoding(value: Any) -> bool:
-    try:
-        targets.from_json(value)
-    except ValueError:
-        return False
-    return True
-
-
-class _Source(msgspec.Struct):
-    """What of `data` is looked at; it holds more."""
-
-    source: str | None = None
-    target: str | None = None
-
-
-class _Recipe(msgspec.Struct):
-    """What of `rebuild` every version has; what else it says is checked by who rebuilds."""
-
-    build: str
-    x: dict[str, Any]
-
-
-def _as(kind: str) -> msgspec.Meta:
-    """The words for a field that must be something else."""
-    return msgspec.Meta(description=kind)
-
-
-_Positive = Annotated[int, msgspec.Meta(ge=1)]
-_Finite = Annotated[float, msgspec.Meta(ge=-sys.float_info.max, le=sys.float_info.max)]
-_Object = Annotated[dict[str, Any], _as("an object")]
-_Text = Annotated[str, _as("text")]
-_Whole = Annotated[int, _as("a whole number")]
-_Number = Annotated[_Finite, _as("a number")]
-
-
-class _File(msgspec.Struct, kw_only=True):
-    """The fields of the file with their types; manifests of the first version lack those that have a default."""
-
-    hyperparameters: _Object
-    score: _Number
-    score_std: _Number
-    objective: _Text
-    n_splits: Annotated[_Positive, _as("a positive whole number")]
-    epochs: _Whole
-    seed: _Whole
-    classes: Annotated[
-        list[int | float | str | bool] | None, _as("null or a list of different integers or of different texts")
-    ]
-    feature_names: Annotated[Annotated[list[str], msgspec.Meta(min_length=1)] | None, _as("null or a list of texts")]
-    # An empty shape is that of a row that is a mere number.
-    input_shape: Annotated[list[_Positive] | None, _as("null or a list of positive whole numbers")]
-    image_shape: Annotated[
-        Annotated[list[_Positive], msgspec.Meta(min_length=1)] | None, _as("null or a list of positive whole numbers")
-    ]
-    data: Annotated[_Source, _as("an object whose source and target are text or null")]
-    versions: _Object
-    test_score: Annotated[_Finite | None, _as("null or a number")]
-    created: _Text
-    search_id: _Text
-    refit_seconds: _Number
-    model_sha256: _Text
-    columns: Annotated[Any, _as("null, or lists of texts in a list or object")] = None
-    decoding: Annotated[dict[str, Any] | None, _as("null or an object that says what the outputs are")] = None
-    model_file: Annotated[
-        Literal["best_model.keras", "best_model.weights.h5"], _as("best_model.keras or best_model.weights.h5")
-    ] = "best_model.keras"
-    rebuild: Annotated[_Recipe | None, _as("null or an object with the text build and the object x")] = None
-
-
-# What a type cannot say: labels of one type and each of them once, names in structures of any depth, what a target is.
-_CHECKED_BY_HAND: Mapping[str, Callable[[Any], bool]] = {
-    "classes": targets.is_list_of_labels,
-    "columns": _is_columns,
-    "decoding": _is_decoding,
-}
 
 
 def _plain(value: Any) -> Any:
