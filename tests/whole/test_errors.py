@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tuner_app.data import prepare
 from tuner_app.data.datasets import load_dataset
+from tuner_app.data.fit_options import check_fit_options
 from tuner_app.errors import DataError, InputError, SearchError, TunerAppError, readable
 from tuner_app.folds.splits import make_splits
 from tuner_app.storage.project import Project
@@ -37,7 +37,7 @@ def _target(folder: Path, name: str) -> None:
         _target,
         Project,
         lambda folder, name: make_splits(name, np.ones((9, 1)), np.ones(9)),
-        lambda folder, name: prepare.check_fit_options({"epochs": name}),
+        lambda folder, name: check_fit_options({"epochs": name}),
     ],
 )
 def test_a_long_name_is_shortened_wherever_it_comes_from(

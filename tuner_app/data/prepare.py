@@ -1,4 +1,4 @@
-"""The one visit to what a search was given: the data, checked, and the fit options, as two runs compare them.
+"""The one visit to the data that a search was given.
 
 Owns the boundary of `GridSearchCV.search`: everything behind it works with checked NumPy arrays. `prepare` looks at
 every array once. What the targets are can only be said of a model's outputs, so `with_target` follows when one has been
@@ -19,7 +19,6 @@ from tuner_app.data.datasets import Dataset
 from tuner_app.errors import InputError
 from tuner_app.folds.checks import as_arrays, check_finite, check_same_rows, is_array
 from tuner_app.folds.rows import arrays_in, data_fingerprint
-from tuner_app.records.checks import check_whole
 
 # Beyond this many classes a confusion matrix is neither readable nor small.
 _MOST_CLASSES = 100
@@ -156,38 +155,6 @@ def column_names(table: Any) -> list[str] | None:
     names = list(getattr(table, "columns", ()))
     is_named = all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
     return names if names and is_named else None
-
-
-def check_fit_options(options: Mapping[str, Any]) -> None:
-    """Refuse options of `fit` that cannot go with folds.
-
-    Raises:
-        InputError: Validation data are given, or epochs or the batch size are no positive whole numbers.
-    """
-    for name in ("validation_data", "validation_split"):
-        if options.get(name):
-            raise InputError(f"{name} must not be given: the folds are the validation data. Leave it out.")
-    for name in ("epochs", "batch_size"):
-        if options.get(name) is not None:
-            check_whole(name, options[name], 1)
-
-
-def plain(value: Any) -> Any:
-    """A fit option as something that is the same in every run: JSON, or an object's name and plain settings."""
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, np.ndarray):  # such as weights in an option; JSON would hold them whole
-        return data_fingerprint(value)
-    if isinstance(value, np.generic):
-        return value.item()
-    # Never repr(): it may hold an address in memory, which would make each run another search.
-    attributes = getattr(value, "__dict__", {})
-    settings = {name: item for name, item in attributes.items() if isinstance(item, str | int | float | bool)}
-    return {type(value).__qualname__: settings}
 
 
 def _columns(x: Any) -> Any:

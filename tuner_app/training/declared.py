@@ -11,7 +11,7 @@ from typing import Any
 
 import keras_tuner
 
-from tuner_app.data.prepare import plain
+from tuner_app.data.fit_options import plain_option
 
 
 def declared_by_fit(
@@ -32,7 +32,7 @@ def declared_by_fit(
     if not late and len(hyperparameters.space) == len(space):  # a space only grows; nearly every fit ends here
         return {}
     entries = unequal(entry for entry in hyperparameters.get_config()["space"] if entry not in space)
-    declared: dict[str, Any] = json.loads(json.dumps({"space": entries, "values": late}, default=plain))
+    declared: dict[str, Any] = json.loads(json.dumps({"space": entries, "values": late}, default=plain_option))
     return declared
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from tuner_app.data import prepare, targets
+from tuner_app.data.fit_options import plain_option
 from tuner_app.folds.rows import data_fingerprint
 from tuner_app.process.versions import package_versions
 from tuner_app.records.tasks import Index
@@ -58,7 +59,7 @@ def identity(
             "number": len(splits),
             "fingerprint": data_fingerprint(splits),
         },
-        "fit_options": {name: prepare.plain(value) for name, value in fit_options.items()},
+        "fit_options": {name: plain_option(value) for name, value in fit_options.items()},
         "objective": [list(pair) for pair in settings.rule.objectives],
         "score_epoch": settings.rule.epoch,
         "executions_per_trial": settings.executions,

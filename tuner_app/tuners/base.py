@@ -18,6 +18,7 @@ import keras_tuner
 from sklearn.exceptions import FitFailedWarning
 
 from tuner_app.data import prepare, targets
+from tuner_app.data.fit_options import check_fit_options
 from tuner_app.errors import ProjectError, RefitFailedWarning
 from tuner_app.execution.threads import count_jobs
 from tuner_app.prediction import rebuilding
@@ -150,7 +151,7 @@ class CVTuner(FittedTuner, ModelsTuner, KerasTunerFace):
             SearchInterrupted: Ctrl-C or SIGTERM; what is finished is kept.
         """
         verbose = fit_options.pop("verbose", self.verbose)
-        prepare.check_fit_options(fit_options)
+        check_fit_options(fit_options)
         data = prepare.prepare(x, y, groups=groups, sample_weight=sample_weight)
         # Before any build: a hypermodel that cannot be copied is refused unless one fit runs at a time.
         self._own_copies = self.fold_fitter is None and copies.copies_of_its_own(self.hypermodel, n_jobs=self.n_jobs)

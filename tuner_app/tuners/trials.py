@@ -18,7 +18,7 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from tuner_app.data import prepare
+from tuner_app.data.fit_options import plain_option
 from tuner_app.errors import InputError, ProjectError
 from tuner_app.records.results import Candidate, FoldResult, Status
 from tuner_app.records.score import ScoreRule
@@ -141,7 +141,7 @@ def agrees(path: pathlib.Path, state: Mapping[str, Any]) -> bool:
 
 def plain(content: Any) -> Any:
     """JSON content as it reads back from a file."""
-    return json.loads(json.dumps(content, default=prepare.plain))
+    return json.loads(json.dumps(content, default=plain_option))
 
 
 def _recorded(candidate: Candidate, space: Sequence[Any], project: Project) -> Recorded:
