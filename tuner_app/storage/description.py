@@ -73,20 +73,20 @@ def check_consistent(content: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} is not what was asked")
 
 
-def check_same_search(project: Project, known: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+def check_same_search(project: Project, earlier: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
     """Refuse to continue another search.
 
     Args:
         project: Where the search lies.
-        known: What its `search.json` holds.
-        asked: What is asked now. Keys that the file's version did not know are not compared.
+        earlier: What its `search.json` holds.
+        identity: What is asked now. Keys that the file's version did not know are not compared.
 
     Raises:
         ProjectError: Something differs; the message names it.
     """
-    then = known["asked"]
+    then = earlier["asked"]
     # A key that the file's version did not write is no difference, or no old project could be continued.
-    compared = {key: value for key, value in asked.items() if key in then or key not in ADDED_KEYS}
+    compared = {key: value for key, value in identity.items() if key in then or key not in ADDED_KEYS}
     differences = describe_differences(then, compared)
     if differences:
         first = differences[:_MOST_DIFFERENCES]
@@ -119,26 +119,28 @@ def describe_differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> lis
     return phrases
 
 
-def search_ids(asked: Mapping[str, Any]) -> list[str]:
+def search_ids(identity: Mapping[str, Any]) -> list[str]:
     """The ids that a search may have: first that of this version, then those that earlier versions gave it."""
     # Each earlier version asked without the keys that came after it; the id is over what it asked.
-    keys_by_version = [set(asked) - set(ADDED_KEYS[count:]) for count in range(len(ADDED_KEYS), -1, -1)]
-    ids = [digest({key: asked[key] for key in keys}) for keys in keys_by_version]
+    keys_by_version = [set(identity) - set(ADDED_KEYS[count:]) for count in range(len(ADDED_KEYS), -1, -1)]
+    ids = [digest({key: identity[key] for key in keys}) for keys in keys_by_version]
     return list(dict.fromkeys(ids))
 
 
-def search_id(known: Mapping[str, Any] | None, asked: Mapping[str, Any], owners: Callable[[], Collection[str]]) -> str:
+def search_id(
+    earlier: Mapping[str, Any] | None, identity: Mapping[str, Any], owners: Callable[[], Collection[str]]
+) -> str:
     """The id of a search: the one that its records have.
 
     Args:
-        known: What its `search.json` holds; None where the journal has to tell.
-        asked: What is asked now.
+        earlier: What its `search.json` holds; None where the journal has to tell.
+        identity: What is asked now.
         owners: The searches that the journal's records belong to.
     """
-    if known is not None:
-        return str(known["search_id"])
+    if earlier is not None:
+        return str(earlier["search_id"])
     # Without `search.json` the records say whose they are. `owners` reads them all, so it is asked only now.
-    ids, owner_ids = search_ids(asked), owners()
+    ids, owner_ids = search_ids(identity), owners()
     return next((search_id for search_id in ids if search_id in owner_ids), ids[0])
 
 

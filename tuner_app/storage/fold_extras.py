@@ -24,7 +24,7 @@ _EXTRAS: Mapping[str, tuple[str, Callable[[Project, FoldResult], bool]]] = {
 
 
 def check_extras(
-    project: Project, known: Mapping[str, Any] | None, records: Iterable[FoldResult], wanted: Mapping[str, bool]
+    project: Project, earlier: Mapping[str, Any] | None, records: Iterable[FoldResult], extras: Mapping[str, bool]
 ) -> dict[str, bool]:
     """Refuse a resume whose table or folder would have gaps: the folds that are finished were not asked for as much.
 
@@ -32,9 +32,9 @@ def check_extras(
 
     Args:
         project: Where the search lies.
-        known: What its `search.json` holds; None where there is none.
+        earlier: What its `search.json` holds; None where there is none.
         records: The finished folds.
-        wanted: By argument of the tuner, whether it is asked for now.
+        extras: By argument of the tuner, whether it is asked for now.
 
     Returns:
         What `search.json` says next time: which of these every fold so far was asked for. A fold that has nothing to
@@ -43,10 +43,10 @@ def check_extras(
     Raises:
         ProjectError: Finished folds lack something.
     """
-    asked_before = (known or {}).get("extras") or {}
+    asked_before = (earlier or {}).get("extras") or {}
     good = [record for record in records if record.error is None]
     for name, (words, has) in _EXTRAS.items():
-        if not wanted[name] or asked_before.get(name):
+        if not extras[name] or asked_before.get(name):
             continue
         lacking = sum(not has(project, record) for record in good)
         if lacking:
@@ -55,4 +55,4 @@ def check_extras(
                 f"{project.path} were fitted without. Leave {name} out to go on, or choose {Remedy.ANOTHER_PROJECT} or "
                 f"{Remedy.OVERWRITE} to start over with it."
             )
-    return dict(wanted)
+    return dict(extras)

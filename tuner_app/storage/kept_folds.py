@@ -33,12 +33,12 @@ def draws_anew(cv: Any) -> bool:
     return hasattr(cv, "split") and getattr(cv, "random_state", 0) is None and getattr(cv, "shuffle", True) is not False
 
 
-def keep_folds(project: Project, asked: Mapping[str, Any], splits: Splits) -> None:
+def keep_folds(project: Project, identity: Mapping[str, Any], splits: Splits) -> None:
     """Write the folds, whole.
 
     Args:
         project: Where they go.
-        asked: What is asked of the search, as in `search.json`: its data and folds.
+        identity: What is asked of the search, as in `search.json`: its data and folds.
         splits: Pairs of row numbers: training, validation.
 
     Raises:
@@ -46,17 +46,17 @@ def keep_folds(project: Project, asked: Mapping[str, Any], splits: Splits) -> No
     """
     # Into memory first: NumPy itself would write a part of the file where the disk is full.
     buffer = io.BytesIO()
-    arrays = {"asked": np.array(_identity(asked)), **_packed(splits, asked["data"]["rows"])}
+    arrays = {"asked": np.array(_data_and_folds(identity)), **_packed(splits, identity["data"]["rows"])}
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
     write_whole(project.folds_file, buffer.getvalue())
 
 
-def kept_folds(project: Project, asked: Mapping[str, Any]) -> Splits | None:
+def kept_folds(project: Project, identity: Mapping[str, Any]) -> Splits | None:
     """The folds that an earlier run of the same search was made with.
 
     Args:
         project: Where they lie.
-        asked: What is asked of the search now; its folds' fingerprint is not looked at.
+        identity: What is asked of the search now; its folds' fingerprint is not looked at.
 
     Returns:
         Pairs of row numbers; None where none are kept for these data and this splitter, or the file is damaged (which
@@ -76,24 +76,24 @@ def kept_folds(project: Project, asked: Mapping[str, Any]) -> Splits | None:
         logger.warning("%s is not used: it is damaged (%s).", project.folds_file, error)
         return None
     # What is asked now has the fingerprint of folds drawn anew; those are what is to be replaced.
-    now = json.loads(_identity(asked))
+    now = json.loads(_data_and_folds(identity))
     then["folds"]["fingerprint"] = now["folds"]["fingerprint"]
     return splits if then == now else None
 
 
-def check_folds(project: Project, known: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
+def check_folds(project: Project, earlier: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
     """Refuse to go on with other folds than a search was begun with.
 
     Args:
         project: Where the search lies.
-        known: What its `search.json` holds.
-        asked: What is asked now.
+        earlier: What its `search.json` holds.
+        identity: What is asked now.
 
     Raises:
         ProjectError: The splitter has drawn other folds, and those of then are not kept.
     """
-    then, now = known["asked"]["folds"], asked["folds"]
-    same = known["asked"]["data"] == asked["data"] and {**then, "fingerprint": now["fingerprint"]} == now
+    then, now = earlier["asked"]["folds"], identity["folds"]
+    same = earlier["asked"]["data"] == identity["data"] and {**then, "fingerprint": now["fingerprint"]} == now
     if same and then != now:
         raise ProjectError(
             f"The folds of {project.path} cannot be made again: {now['splitter']} draws others each time, and "
@@ -102,8 +102,8 @@ def check_folds(project: Project, known: Mapping[str, Any], asked: Mapping[str, 
         )
 
 
-def _identity(asked: Mapping[str, Any]) -> str:
-    return json.dumps({"data": asked["data"], "folds": asked["folds"]}, sort_keys=True)
+def _data_and_folds(identity: Mapping[str, Any]) -> str:
+    return json.dumps({"data": identity["data"], "folds": identity["folds"]}, sort_keys=True)
 
 
 def _packed(splits: Splits, rows: int) -> dict[str, npt.NDArray[Any]]:
