@@ -40,7 +40,7 @@ def texts_of(tuner: Any, data: Data) -> list[str]:
     """What the fits tell of themselves, each text once."""
     with pytest.raises(SearchError, match=r"All 6 fits failed\. 6 of them with"):
         tuner.search(*data)
-    return sorted({str(record.error) for records in tuner.fold_results.values() for record in records})
+    return sorted({error for candidate in tuner.candidates() for error in candidate.errors})
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

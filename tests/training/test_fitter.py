@@ -28,6 +28,8 @@ from tuner_app.records.tasks import REFIT_FOLD, FoldTask
 from tuner_app.training.fitter import FoldFitter
 from tuner_app.training.keras_settings import KerasSettings
 from tuner_app.training.spec import FitSpec
+from tuner_app.tuners.base import CVTuner
+from tuner_app.tuners.hooks import fit_hooks
 
 # What another process does: unpickle the fitter and the tasks, fit, and hand back what came of them.
 ELSEWHERE = """
@@ -151,7 +153,7 @@ def test_fits_that_call_the_tuner_stay_with_it(make_tuner: Make, data: Data) -> 
         def on_epoch_end(self, *arguments: Any, **options: Any) -> None:
             pass
 
-    assert make_tuner(built).fit_hooks(lambda trial_id: None) is None
-    hooks = make_tuner(built, cls=Hooked).fit_hooks(lambda trial_id: None)
+    assert fit_hooks(make_tuner(built), CVTuner, lambda trial_id: None) is None
+    hooks = fit_hooks(make_tuner(built, cls=Hooked), CVTuner, lambda trial_id: None)
     with pytest.raises(InputError, match=r"^Hooked overrides on_epoch_end of the tuner itself"):
         pickle.dumps(fitter_of(data, make_tuner(built).hypermodel, hooks=hooks))
