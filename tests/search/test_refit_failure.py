@@ -120,7 +120,7 @@ def test_the_command_prints_its_summary_then_one_line_and_fails(
     assert list(tmp_path.glob("logs/*/report.html"))
     [line] = printed.err.splitlines()
     assert re.match(f"error: {REASON} rows", line)
-    assert "run the same command again" in line
+    assert "Run the same command again" in line
 
 
 def test_a_model_that_trains_well_needs_no_warning(make_tuner: Make, data: Data) -> None:

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any
 
-from tuner_app.errors import SearchError, SearchInterrupted
+from tuner_app.errors import Remedy, SearchError, SearchInterrupted
 from tuner_app.execution.base import Ended, FoldStopped
 from tuner_app.process.signals import StopRequest
 from tuner_app.records import tables
@@ -220,7 +220,7 @@ class _Search:
         planned = plan.n_candidates * plan.n_splits * plan.executions
         return SearchInterrupted(
             f"Interrupted: {done} of {max(done, planned)} fits are done and kept in {plan.project.path}. "
-            "Call search() again (without overwrite=True) to continue.",
+            f"{Remedy.SEARCH_AGAIN} (without {Remedy.OVERWRITE}) to continue.",
             self.stop.signal_number or 2,
         )
 

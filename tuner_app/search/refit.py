@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tuner_app.errors import TunerAppError
+from tuner_app.errors import Remedy, TunerAppError
 from tuner_app.records.refit_plan import refit_plan
 from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.score import ScoreRule
@@ -91,5 +91,5 @@ def refit_failure(error: Exception) -> str:
     logger.info("The refit failed.", exc_info=error)
     return (
         f"The refit of the best candidate on all rows failed, so there is no model to predict with: {reason} "
-        "Scores and table are there; call search() again to try the refit again."
+        f"Scores and table are there. {Remedy.SEARCH_AGAIN} to try the refit again."
     )

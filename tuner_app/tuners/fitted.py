@@ -15,7 +15,7 @@ import keras
 
 from tuner_app.data import targets
 from tuner_app.data.labels import label_array
-from tuner_app.errors import InputError, ProjectError, SearchError
+from tuner_app.errors import InputError, ProjectError, Remedy, SearchError
 from tuner_app.records import tables
 from tuner_app.records.results import Candidate
 from tuner_app.records.score import ScoreRule
@@ -174,7 +174,7 @@ class FittedTuner:
             if there != here:
                 raise ProjectError(
                     f"The results in {self.project.path} are those of another search: {name} was {there!r}, and is "
-                    f"{here!r} here. Give this tuner the same, or another project_name."
+                    f"{here!r} here. Give this tuner the same, or {Remedy.ANOTHER_PROJECT}."
                 )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from sklearn.model_selection import KFold
 
 from tuner_app.data import prepare, targets
-from tuner_app.errors import ProjectError
+from tuner_app.errors import ProjectError, Remedy
 from tuner_app.folds.splits import make_splits
 from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.seeds import fit_seed
@@ -178,9 +178,10 @@ class _Opening:
         if then is not None and now is not None and then != now:
             logger.warning(
                 "The hypermodel's code has changed since %s was last searched, though it builds the same model from "
-                "the default hyperparameters. What is finished is kept; start over with overwrite=True if it would "
+                "the default hyperparameters. What is finished is kept; start over with %s if it would "
                 "come out otherwise now.",
                 self.project.path,
+                Remedy.OVERWRITE,
             )
 
     def _recorded(self, book: journal.Journal) -> tuple[list[trials.Recorded], dict[str, bool]]:
