@@ -22,9 +22,8 @@ from tuner_app.records.text import first_sentence
 from tuner_app.storage import model_file
 from tuner_app.storage.manifest import (
     Manifest,
-    checked_model_file,
     has_an_output_for_each_class,
-    load_manifest,
+    load_with_model_file,
 )
 from tuner_app.storage.project import Project
 
@@ -48,8 +47,7 @@ def load_predictor(project: Project, *, compiled: bool = False) -> Predictor:
     Raises:
         ProjectError: One of them is not there, is damaged, or does not belong to the other.
     """
-    manifest = load_manifest(project)
-    path = checked_model_file(project)
+    manifest, path = load_with_model_file(project)
     if path == project.weights_file:
         raise ProjectError(
             f"{project.path} has only the weights of its model, since Keras cannot save the rest of it. {_IN_PYTHON}"

@@ -21,7 +21,7 @@ from tuner_app.prediction import predictor
 from tuner_app.records.text import first_sentence
 from tuner_app.storage import model_file
 from tuner_app.storage.files import digest
-from tuner_app.storage.manifest import Manifest, checked_model_file, load_manifest, write_manifest
+from tuner_app.storage.manifest import Manifest, load_with_model_file, write_manifest
 from tuner_app.storage.project import Project
 from tuner_app.training import fingerprint, probe
 from tuner_app.training.build import build_seeded
@@ -97,8 +97,7 @@ def kept_model(
     Raises:
         ProjectError: It is not there, is damaged, or neither `build` nor Keras makes it again.
     """
-    manifest = load_manifest(project)
-    path = checked_model_file(project)
+    manifest, path = load_with_model_file(project)
     recipe = manifest.rebuild
     if recipe is not None:
         try:

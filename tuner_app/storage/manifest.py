@@ -161,12 +161,13 @@ def change_manifest(project: Project, model: Any, changes: Mapping[str, Any]) ->
     write_manifest(project, model, changed, model_file.ModelFile(manifest.model_file, checksum))
 
 
-def checked_model_file(project: Project) -> pathlib.Path:
-    """The model's file, which is the one that the manifest was written for.
+def load_with_model_file(project: Project) -> tuple[Manifest, pathlib.Path]:
+    """The manifest and the model's file, which is the one that it was written for.
 
     Raises:
-        ProjectError: It is not there, cannot be read, or has another checksum.
+        ProjectError: One of them is not there, cannot be read, or does not belong to the other.
     """
+    # Read once for both: between two looks another process could have written the pair anew.
     manifest, checksum = _read_manifest(project)
     path = project.path / manifest.model_file
     try:
@@ -180,7 +181,7 @@ def checked_model_file(project: Project) -> pathlib.Path:
             f"{path} must be the file that {project.manifest_file.name} was written for, but it "
             f"has another checksum: it was changed or damaged. {Remedy.WRITE_ANEW}."
         )
-    return path
+    return manifest, path
 
 
 def has_an_output_for_each_class(model: Any, manifest: Manifest) -> bool:
