@@ -30,6 +30,11 @@ def test_a_value_is_shown_in_plain_decimals_on_one_line(value: Any, shown: str) 
     assert text.value_text(value) == shown
 
 
+def test_what_is_cut_says_so() -> None:
+    assert (text.cut("abcdef", 6), text.cut("abcdefg", 6)) == ("abcdef", "abc...")
+    assert (text.shortened("abcdef", 6), text.shortened("abcdefg", 6)) == ("abcdef", "abcde…")
+
+
 def test_values_are_named() -> None:
     assert text.values_text({"nodes": 32, "rate": 0.001}) == "nodes=32, rate=0.001"
     assert text.values_text({}) == "no hyperparameters"

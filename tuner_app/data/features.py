@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from tuner_app.errors import DataError
 from tuner_app.folds.checks import as_arrays, is_array
+from tuner_app.records.text import cut
 
 Array = npt.NDArray[Any]
 
@@ -96,7 +97,7 @@ def _of_table(table: Any, name: str) -> Array:
 def _side_by_side(columns: Sequence[Array], labels: Sequence[Any], name: str) -> Array:
     texts = [i for i, column in enumerate(columns) if is_text(column)]
     if texts and len(texts) < len(columns):
-        shown = _shown(columns[texts[0]][0])
+        shown = cut(repr(columns[texts[0]][0]), 40)
         raise DataError(
             f"The columns of {name} must all be numbers, or all be text. Received: text such as {shown} in column "
             f"{labels[texts[0]]}, numbers in others. Encode it as numbers, such as with pandas.get_dummies, or drop it."
@@ -132,15 +133,15 @@ def _of_objects(array: Array, name: str, where: str) -> Array:
     item, place = items[wrong], f"row {wrong // max(1, array[:1].size)}{where}"
     if has_text:
         raise DataError(
-            f"{name} must hold text everywhere where it holds some. Received: {_shown(item)} in {place}. Fill or "
-            "remove such rows, or encode the text as numbers."
+            f"{name} must hold text everywhere where it holds some. Received: {cut(repr(item), 40)} in {place}. "
+            "Fill or remove such rows, or encode the text as numbers."
         )
     if isinstance(item, Sequence) or is_array(item):
         raise DataError(
             f"{name} must hold rows of the same length. Received: a {type(item).__name__} in {place}. Pad or cut the "
             "rows, or give several inputs as arrays."
         )
-    raise DataError(_not_numbers(name, f"{_shown(item)} in {place}", is_time=isinstance(item, _TIMES)))
+    raise DataError(_not_numbers(name, f"{cut(repr(item), 40)} in {place}", is_time=isinstance(item, _TIMES)))
 
 
 def _of_numbers(items: Sequence[Any]) -> Array:
@@ -165,8 +166,3 @@ def _is_missing(item: Any) -> bool:
 def _not_numbers(name: str, received: str, *, is_time: bool) -> str:
     todo = "Turn times into numbers, such as days since the first." if is_time else "Encode it as numbers, or drop it."
     return f"{name} must hold numbers or text. Received: {received}. {todo}"
-
-
-def _shown(item: Any) -> str:
-    text = repr(item)
-    return text if len(text) <= 40 else f"{text[:37]}..."

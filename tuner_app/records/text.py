@@ -67,6 +67,11 @@ def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
+def cut(text: str, length: int) -> str:
+    """Text of at most `length` characters, the last of them three dots where something is left out: for messages."""
+    return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
 def first_line(error: BaseException) -> str:
     """What an error says, on one line of at most 200 characters.
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from tuner_app.errors import ProjectError, Remedy
+from tuner_app.records.text import cut
 from tuner_app.storage.files import digest, read_json, set_aside
 from tuner_app.storage.project import Project
 
@@ -145,5 +146,4 @@ def search_id(
 
 
 def _short(value: Any) -> str:
-    text = "nothing" if value is None else json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return cut("nothing" if value is None else json.dumps(value), 60)

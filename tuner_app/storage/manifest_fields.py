@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from tuner_app.data import targets
+from tuner_app.records.text import cut
 from tuner_app.storage.files import wrong_field
 
 
@@ -101,8 +102,7 @@ def problem_of(content: dict[str, Any]) -> str | None:
 def _not_as_it_must_be(name: str, value: Any) -> str:
     # The outermost of a field's annotations holds its words; msgspec's own sentence would name a type of Python.
     kind = typing.get_type_hints(_File, include_extras=True)[name].__metadata__[-1].description
-    shown = repr(value) if len(repr(value)) <= 60 else f"{repr(value)[:57]}..."
-    return f": {name!r} must be {kind}, but is {shown}"
+    return f": {name!r} must be {kind}, but is {cut(repr(value), 60)}"
 
 
 def is_names(value: Any) -> bool:

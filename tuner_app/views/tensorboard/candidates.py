@@ -8,6 +8,7 @@ from typing import Any
 
 from tuner_app.records.results import Candidate, FoldResult
 from tuner_app.records.tables import trial_order
+from tuner_app.records.text import cut
 
 
 def end_of(result: FoldResult) -> float:
@@ -37,5 +38,4 @@ def short_text(value: Any) -> str:
     >>> short_text("a long name of an initializer")
     'a long name of an ini...'
     """
-    text = " ".join(str(value).split())
-    return text if len(text) <= 24 else f"{text[:21]}..."
+    return cut(" ".join(str(value).split()), 24)
