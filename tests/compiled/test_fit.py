@@ -75,7 +75,7 @@ def test_a_compiled_fit_gives_the_numbers_of_keras(kind: str, said: Callable[[],
     assert len(said()) == 1
 
 
-@pytest.mark.parametrize("kind", some_slow(UNTOUCHED, ("dense",)))
+@pytest.mark.parametrize("kind", some_slow(UNTOUCHED, ()))
 def test_a_compiled_fit_gives_the_numbers_of_an_untouched_model(kind: str) -> None:
     build, options = SAME_AS_KERAS[kind]
     options = {**options, "shuffle": False}
@@ -182,8 +182,8 @@ def test_a_callback_may_change_the_model_before_the_first_step() -> None:
         return {**CLASSES, "callbacks": [Freezer()]}
 
     one = train(dense, options)
-    before = train(dense, {**CLASSES, "epochs": 0})
-    np.testing.assert_array_equal(one.weights[0], before.weights[0])
+    # What the seed of `train` builds, the frozen layer's weights with it.
+    np.testing.assert_array_equal(one.weights[0], train(dense, CLASSES, fits=False).weights[0])
     assert_same(one, train(dense, options, compile_epochs=False))
 
 

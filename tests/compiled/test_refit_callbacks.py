@@ -59,7 +59,7 @@ def lines_of(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 @WAYS
-@pytest.mark.parametrize("inside", [False, True], ids=["given", "inside"])
+@pytest.mark.parametrize("inside", [pytest.param(False, marks=pytest.mark.slow), True], ids=["given", "inside"])
 def test_the_refit_trains_at_the_rates_of_the_folds(
     make_tuner: Make, data: Data, caplog: pytest.LogCaptureFixture, way: dict[str, Any], inside: bool
 ) -> None:
@@ -113,8 +113,8 @@ def test_one_that_keeps_the_best_model_is_left_out_and_named(
     "read",
     [
         lambda logs: logs["val_loss"],
-        lambda logs: f"{logs.get('val_loss'):.3f}",
-        lambda logs: min(9.0, logs.get("val_loss")),
+        pytest.param(lambda logs: f"{logs.get('val_loss'):.3f}", marks=pytest.mark.slow),
+        pytest.param(lambda logs: min(9.0, logs.get("val_loss")), marks=pytest.mark.slow),
     ],
     ids=["key", "format", "compared"],
 )

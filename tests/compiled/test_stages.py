@@ -68,7 +68,9 @@ def test_weights_that_a_fits_own_early_stopping_restores_are_those_that_are_scor
 
 
 @WAYS
-@pytest.mark.parametrize(("score_epoch", "epochs", "score"), [("last", 5, 0.7), ("best", 4, 0.9)])
+@pytest.mark.parametrize(
+    ("score_epoch", "epochs", "score"), [pytest.param("last", 5, 0.7, marks=pytest.mark.slow), ("best", 4, 0.9)]
+)
 def test_epochs_without_validation_are_gaps_in_the_history_and_never_chosen(
     make_tuner: Make, data: Data, way: dict[str, Any], score_epoch: str, epochs: int, score: float
 ) -> None:

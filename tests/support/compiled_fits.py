@@ -63,10 +63,11 @@ def train(
     *,
     cache: ProgramCache | None = None,
     attached: bool = True,
+    fits: bool = True,
     after: Callable[[keras.Model], Any] | None = None,
     **context: Any,
 ) -> Outcome:
-    """Build from a seed and fit, `attached` or with Keras's own `fit`."""
+    """Build from a seed and fit, `attached` or with Keras's own `fit`; only build unless it `fits`."""
 
     def run() -> Outcome:
         keras.utils.set_random_seed(11)
@@ -75,7 +76,7 @@ def train(
         if attached:
             model_fit.attach(model, made)
         given = {"batch_size": 16, "epochs": 2, "verbose": 0, **(options() if callable(options) else options)}
-        history = model.fit(**given).history
+        history = model.fit(**given).history if fits else {}
         if after is not None:
             after(model)
         iterations = int(model.optimizer.iterations.numpy())
