@@ -12,6 +12,7 @@ from support.shared_programs import adapted, in_new_thread, make, scaled, standa
 
 from tuner_app.compiled.programs import ProgramCache
 from tuner_app.compiled.signature import signature
+from tuner_app.models.preprocessing import Standardization
 
 layers, losses, optimizers, regularizers = keras.layers, keras.losses, keras.optimizers, keras.regularizers
 
@@ -119,6 +120,17 @@ def discretized() -> keras.Model:
     return make(layers.Discretization(bin_boundaries=[0.0, 1.0], output_mode="int"))
 
 
+class OwnStandardization(Standardization):
+    pass
+
+
+def patched_standardization() -> keras.Model:
+    layer = Standardization()
+    model = make(layer)
+    object.__setattr__(layer, "call", lambda x: x * 3)
+    return model
+
+
 class OwnModel(keras.Sequential):
     pass
 
@@ -151,6 +163,8 @@ UNDESCRIBED: dict[str, Callable[[], keras.Model]] = {
     "exclusions": without_decay,
     "normalization": lambda: adapted(0.0),
     "discretization": discretized,
+    "own standardization": lambda: make(OwnStandardization()),
+    "patched standardization": patched_standardization,
 }
 
 
@@ -167,4 +181,6 @@ def test_what_the_configuration_does_not_say_is_never_shared(kind: str) -> None:
 def test_a_name_that_the_user_gave_is_not_trusted() -> None:
     with keras.saving.CustomObjectScope({"mine": scaled(1.0)}):
         assert signature(make(loss="mine")) is None
+    with keras.saving.CustomObjectScope({"Standardization": OwnStandardization}):
+        assert signature(standardized(0.0)) is None
     assert signature(make()) is not None
