@@ -7,14 +7,15 @@ import sys
 import types
 from typing import Any
 
-# As where TensorFlow is not installed, which TensorBoard would import to read files: in one second instead of ten.
-sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("tensorboard.compat.notf"))
-
 
 class Reader:
     """A folder of logs as TensorBoard's server sees it."""
 
     def __init__(self, folder: pathlib.Path) -> None:
+        # As where TensorFlow is not installed, which TensorBoard would import to read files: in one second instead of
+        # ten. Only where nothing has imported it: Keras's callback for TensorBoard needs a TensorBoard that has it.
+        if "tensorflow" not in sys.modules:
+            sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("tensorboard.compat.notf"))
         from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
         from tensorboard.context import RequestContext
         from tensorboard.plugins import base_plugin

@@ -32,6 +32,8 @@ from tuner_app.tuners.base import CVTuner
 from tuner_app.tuners.hooks import fit_hooks
 
 # What another process does: unpickle the fitter and the tasks, fit, and hand back what came of them.
+# Without the classes that other tests have registered with Keras, some of which cannot be pickled.
+PLAIN_SETTINGS = KerasSettings(keras.config.dtype_policy(), {})
 ELSEWHERE = """
 import pickle, sys
 content = open(sys.argv[1], "rb").read()
@@ -72,8 +74,7 @@ def test_another_process_makes_the_same_numbers(data: Data, tmp_path: Path) -> N
     hypermodel, hyperparameters = DenseHyperModel((3,), 2), keras_tuner.HyperParameters()
     hypermodel.build(hyperparameters)
     tasks = tasks_of(data, hyperparameters.space, **hyperparameters.values)
-    settings = KerasSettings(keras.config.dtype_policy(), {})  # without the classes that other tests have registered
-    fitter = fitter_of(data, hypermodel, settings=settings)
+    fitter = fitter_of(data, hypermodel, settings=PLAIN_SETTINGS)
     here = [fitter(task) for task in tasks]  # what the fitter has made on the way stays in this process
     (tmp_path / "asked").write_bytes(pickle.dumps((fitter, tasks)))
     command = [sys.executable, "-c", ELSEWHERE, str(tmp_path / "asked"), str(tmp_path / "made")]
@@ -156,4 +157,4 @@ def test_fits_that_call_the_tuner_stay_with_it(make_tuner: Make, data: Data) -> 
     assert fit_hooks(make_tuner(built), CVTuner, lambda trial_id: None) is None
     hooks = fit_hooks(make_tuner(built, cls=Hooked), CVTuner, lambda trial_id: None)
     with pytest.raises(InputError, match=r"^Hooked overrides on_epoch_end of the tuner itself"):
-        pickle.dumps(fitter_of(data, make_tuner(built).hypermodel, hooks=hooks))
+        pickle.dumps(fitter_of(data, make_tuner(built).hypermodel, hooks=hooks, settings=PLAIN_SETTINGS))
