@@ -148,6 +148,7 @@ class TestGettingStarted:
         tuner.search(*pictures, epochs=1)
         check_finished(tuner, TRIALS)
 
+    @pytest.mark.slow
     def test_fit_that_tunes_how_it_shuffles(self, make: Search, pictures: Any) -> None:
         class HyperModel(keras_tuner.HyperModel):
             def build(self, hp: Any) -> keras.Model:
@@ -163,6 +164,7 @@ class TestGettingStarted:
             *((8, False), (8, True), (16, False), (16, True))
         }
 
+    @pytest.mark.slow
     def test_fit_that_tunes_preprocessing(self, make: Search, pictures: Any) -> None:
         class HyperModel(keras_tuner.HyperModel):
             def build(self, hp: Any) -> keras.Model:
@@ -206,6 +208,7 @@ class TestGettingStarted:
         best = tuner.get_best_hyperparameters()[0]
         hypermodel.fit(best, hypermodel.build(best), *pictures, epochs=1, verbose=0)
 
+    @pytest.mark.slow
     def test_metric_as_objective(self, make: Search, numbers: Any) -> None:
         tuner = make(
             lambda hp: regressor(hp, metrics=[keras.metrics.MeanAbsoluteError()]),
@@ -402,6 +405,7 @@ class TestCustomTrainingLoop:
                 mean.reset_state()
             return best
 
+    @pytest.mark.slow
     def test_own_loop_on_a_model_that_is_not_compiled(self, make: Search, pictures: Any) -> None:
         x, y = pictures
         tuner = make(self.HyperModel(), objective=keras_tuner.Objective("my_metric", "min"), max_trials=2)

@@ -40,7 +40,7 @@ def one_hot(data: Any) -> tuple[Any, Any]:
     return x, np.eye(2, dtype=np.float32)[y]
 
 
-@pytest.mark.parametrize("compile_epochs", [True, False])
+@pytest.mark.parametrize("compile_epochs", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_metric_of_each_class_is_a_metric_for_each_class(make_tuner: Any, data: Any, compile_epochs: bool) -> None:
     tuner = make_tuner(
         hypermodel(keras.metrics.F1Score),
