@@ -124,8 +124,8 @@ class Process:
     @property
     def reported(self) -> set[tuple[int, str]]:
         """Fold and values of the fits that the screen has called finished."""
-        found = (_END.search(line) for line in list(self.lines))
-        return {(int(match[1]) - 1, match[2]) for match in found if match}
+        matches = (_END.search(line) for line in list(self.lines))
+        return {(int(match[1]) - 1, match[2]) for match in matches if match}
 
 
 def tune(directory: pathlib.Path, options: Sequence[str]) -> Process:
@@ -135,14 +135,14 @@ def tune(directory: pathlib.Path, options: Sequence[str]) -> Process:
 
 def journalled(project: Project) -> set[tuple[int, str]]:
     """Fold and values of the good records on disk."""
-    found = set()
+    fits = set()
     for path in project.path.glob("trial_*/fold_*.json"):
         try:
             record = decode(path.read_text())
         except ProjectError:
             continue
-        found.add((record.fold, values_line(record.values)))
-    return found
+        fits.add((record.fold, values_line(record.values)))
+    return fits
 
 
 def disturb(
@@ -184,7 +184,7 @@ def differences(first: Project, second: Project) -> int:
     count = sum(a != b for a, b in zip(*tables, strict=False)) + abs(len(tables[0]) - len(tables[1]))
     weights = [_weights(project.model_file) for project in (first, second)]
     for name in {*weights[0], *weights[1]}:
-        a, b = (found.get(name, np.zeros(0)) for found in weights)
+        a, b = (arrays.get(name, np.zeros(0)) for arrays in weights)
         count += int(np.sum(a != b)) if a.shape == b.shape else max(a.size, b.size)
     return count
 
@@ -208,15 +208,15 @@ def _cells(project: Project) -> Iterator[str]:
 def _weights(path: pathlib.Path) -> dict[str, Any]:
     import h5py
 
-    found: dict[str, Any] = {}
+    arrays: dict[str, Any] = {}
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
-            found[name] = item[()]
+            arrays[name] = item[()]
 
     with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as file, h5py.File(file) as weights:
         weights.visititems(visit)
-    return found
+    return arrays
 
 
 def attack(

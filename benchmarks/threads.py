@@ -36,7 +36,7 @@ def measure(threads: int) -> dict[str, float]:
     workload = peers.WORKLOADS["tutorial"]
     assert isinstance(workload, peers.Workload)
     x, y = peers.load_rows(workload)
-    found = {}
+    seconds = {}
     for nodes in NODES:
         for jobs in JOBS:
             with tempfile.TemporaryDirectory() as folder:
@@ -52,8 +52,8 @@ def measure(threads: int) -> dict[str, float]:
                 )
                 begun = time.perf_counter()
                 tuner.search(x, y, epochs=EPOCHS, batch_size=workload.batch_size)
-                found[f"{nodes} nodes, n_jobs={jobs}"] = time.perf_counter() - begun
-    return found
+                seconds[f"{nodes} nodes, n_jobs={jobs}"] = time.perf_counter() - begun
+    return seconds
 
 
 def main() -> int:
@@ -67,10 +67,10 @@ def main() -> int:
         return 0
     runs: dict[int, list[dict[str, float]]] = {threads: [] for threads in THREADS}
     for _ in range(arguments.rounds):
-        for threads, found in runs.items():
+        for threads, rounds in runs.items():
             command = [sys.executable, __file__, "--threads", str(threads)]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            found.append(json.loads(done.stdout.splitlines()[-1]))
+            rounds.append(json.loads(done.stdout.splitlines()[-1]))
     print("| search | 1 thread, s | 2 threads, s | 2 / 1 |\n| --- | --- | --- | --- |")
     for name in runs[1][0]:
         one, two = (statistics.median(run[name] for run in runs[threads]) for threads in THREADS)

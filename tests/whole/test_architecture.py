@@ -61,15 +61,15 @@ def tree_of(module: str) -> ast.Module:
 @functools.cache
 def imports_of(module: str) -> frozenset[str]:
     """The package's modules that a module imports, late imports and imports for types alone included."""
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(tree_of(module)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tuner_app":
             base = str(node.module).removeprefix("tuner_app").removeprefix(".")
-            found.add(base)
-            found.update(f"{base}.{alias.name}".removeprefix(".") for alias in node.names)
+            names.add(base)
+            names.update(f"{base}.{alias.name}".removeprefix(".") for alias in node.names)
         elif isinstance(node, ast.Import):
-            found.update(alias.name.removeprefix("tuner_app.") for alias in node.names)
-    return frozenset(found & set(modules()) - {module})
+            names.update(alias.name.removeprefix("tuner_app.") for alias in node.names)
+    return frozenset(names & set(modules()) - {module})
 
 
 def floor_of(module: str) -> int:
@@ -107,10 +107,10 @@ def test_imports_never_go_round_in_a_circle() -> None:
 
 
 def test_everything_below_the_training_loads_without_tensorflow() -> None:
-    asked = [
+    names = [
         name for name in modules() if any(name == part or name.startswith(f"{part}.") for part in WITHOUT_TENSORFLOW)
     ]
-    code = "\n".join(f"import tuner_app.{module}" for module in asked)
+    code = "\n".join(f"import tuner_app.{module}" for module in names)
     assert not loaded_after(code) & {"tensorflow", "keras", "keras_tuner"}
 
 
@@ -163,17 +163,17 @@ def body_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def large_parts() -> set[str]:
-    found = set()
+    large = set()
     for module in modules():
         tree = tree_of(module)
         if tree.body[-1].end_lineno > MOST_LINES:  # type: ignore[operator]
-            found.add(module)
+            large.add(module)
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef) and lines_of(node) > MOST_LINES_OF_A_CLASS:
-                found.add(f"{module}:{node.name}")
+                large.add(f"{module}:{node.name}")
             if isinstance(node, ast.FunctionDef) and body_of(node) > MOST_LINES_OF_A_BODY:
-                found.add(f"{module}:{node.name}()")
-    return found
+                large.add(f"{module}:{node.name}()")
+    return large
 
 
 def test_no_module_class_or_function_is_too_large() -> None:

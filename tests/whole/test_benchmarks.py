@@ -82,12 +82,12 @@ def test_product_rate_is_a_rate(peers: ModuleType) -> None:
 def test_growth_compares_the_last_tenth_with_the_first(peers: ModuleType) -> None:
     steps = [0.001] * 900 + [0.003] * 100
     ended = list(itertools.accumulate(steps, initial=0.5))[1:]  # half a second to begin
-    found = peers.growth(ended, 2.0)
-    assert found["candidate_ms"] == pytest.approx(2.0)
-    assert found["early_ms"] == pytest.approx(1.0)
-    assert found["growth"] == pytest.approx(3.0)
-    assert found["first_800_ms"] == pytest.approx(1.0 + 500 / 800)
-    assert "first_1600_ms" not in found
+    costs = peers.growth(ended, 2.0)
+    assert costs["candidate_ms"] == pytest.approx(2.0)
+    assert costs["early_ms"] == pytest.approx(1.0)
+    assert costs["growth"] == pytest.approx(3.0)
+    assert costs["first_800_ms"] == pytest.approx(1.0 + 500 / 800)
+    assert "first_1600_ms" not in costs
     with pytest.raises(ValueError, match="must end at least two candidates"):
         peers.growth([], 1.0)
 
@@ -131,10 +131,10 @@ def test_compare_takes_ratios_of_medians(bench: ModuleType) -> None:
 
 
 def test_a_case_is_interleaved_and_a_failing_contender_is_left_out(bench: ModuleType, tmp_path: pathlib.Path) -> None:
-    asked = []
+    contenders = []
 
     def runner(contender: str, case: str, *, quick: bool) -> dict[str, Any]:
-        asked.append(contender)
+        contenders.append(contender)
         if contender == "keras_tuner_loop":
             raise bench.ContenderError("keras_tuner_loop must end with exit code 0.")
         scores = (0.5, float("nan")) if contender == "scikeras_n_jobs_1" else (0.5, 0.6)
@@ -153,7 +153,7 @@ def test_a_case_is_interleaved_and_a_failing_contender_is_left_out(bench: Module
         keep=lambda report: kept.append(len(report["runs"])),
     )
     first = ["tuner_app", "keras_tuner_loop", "scikeras_n_jobs_1", "scikeras_n_jobs_2"]
-    assert asked == [*first, "tuner_app", "scikeras_n_jobs_2"]
+    assert contenders == [*first, "tuner_app", "scikeras_n_jobs_2"]
     assert kept == [1, 1, 1, 2, 3, 4]
     again = bench.run_case("digits", first[2:], repeats=3, once=["scikeras_n_jobs_2"], quick=True, runner=never_fails)
     assert [run["contender"] for run in again["runs"]] == ["scikeras_n_jobs_1", "scikeras_n_jobs_2"] + [

@@ -29,7 +29,7 @@ def build(hp):
     return model
 
 class Measure(SearchObserver):
-    found, process, ended = [], psutil.Process(), 0
+    measures, process, ended = [], psutil.Process(), 0
 
     def candidate_ended(self, candidate):
         Measure.ended += 1
@@ -37,14 +37,14 @@ class Measure(SearchObserver):
             return
         gc.collect()
         counts = self.process.num_fds(), self.process.num_threads()
-        self.found.append((self.process.memory_info().rss, *counts))
+        self.measures.append((self.process.memory_info().rss, *counts))
 
 x = np.random.default_rng(0).normal(size=(32, 4)).astype("float32")
 y = (x[:, 0] > 0).astype("int64")
 tuner = GridSearchCV(build, "val_accuracy", cv=2, n_jobs=2, refit=False, observers=[Measure()], seed=0,
                      directory=sys.argv[1], project_name="search", jit_compile=False)
 tuner.search(x, y, epochs=1, batch_size=16)
-print(json.dumps(Measure.found))
+print(json.dumps(Measure.measures))
 """
 
 
@@ -56,9 +56,9 @@ def test_300_candidates_leak_nothing(tmp_path: pathlib.Path, architectures: int,
     command = [sys.executable, "-c", _SEARCH, str(tmp_path), str(architectures), str(rates)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert len(found) == 30
-    memory, handles, threads = zip(*found, strict=True)
+    measures = json.loads(done.stdout.splitlines()[-1])
+    assert len(measures) == 30
+    memory, handles, threads = zip(*measures, strict=True)
     assert memory[-1] < 1.1 * memory[2], [size >> 20 for size in memory]
     assert max(handles[-3:]) <= max(handles[1:5]) + 2  # a record that is just being written
     assert max(threads[-3:]) <= max(threads[1:5])
