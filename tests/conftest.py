@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,17 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+@pytest.fixture(autouse=True)
+def without_registered_classes_of_tests() -> Iterator[None]:
+    """Keras knows a class for the rest of the process: one that a test registers would travel with every later fit."""
+    yield
+    if "keras" not in sys.modules:
+        return
+    registered = sys.modules["keras"].saving.get_custom_objects()
+    for name in [name for name, item in registered.items() if "<locals>" in getattr(item, "__qualname__", "")]:
+        del registered[name]
 
 
 @pytest.fixture(name="make_tuner")
