@@ -164,6 +164,7 @@ class Candidates:
         one.candidate = Candidate.of(one.proposal.trial_id, values, records, spec.plan.rule, n_fits=n_fits)
         self._unended -= 1
         self._hear(one.candidate, one.is_new)
+        spec.strategy.watch(one.candidate, is_new=one.is_new)  # Last: it may end the search.
 
     def _tell(self) -> None:
         """Tell the strategy of candidates in the order of asking, as far as they have ended.

@@ -71,7 +71,14 @@ class Strategy(abc.ABC):
 
     @abc.abstractmethod
     def tell(self, candidate: Candidate) -> None:
-        """A candidate has ended.
+        """A candidate has ended; told in the order of asking."""
+
+    def watch(self, candidate: Candidate, *, is_new: bool) -> None:  # noqa: B027  (most strategies end no search)
+        """A candidate has ended; told at once, in whatever order, and so nothing that is proposed may depend on it.
+
+        Args:
+            candidate: The candidate.
+            is_new: Whether this run has fitted any of it.
 
         Raises:
             SearchError: The search is to end because of it, such as after too many failures in a row.

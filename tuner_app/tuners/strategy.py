@@ -7,6 +7,7 @@ own hooks around it. What the oracle proposes, and in which order, is its own bu
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 from keras_tuner.engine.trial import Trial, TrialStatus
 
 from tuner_app.errors import SearchError, TunerAppError
-from tuner_app.records.results import Candidate
+from tuner_app.records.results import Candidate, Status
 from tuner_app.records.score import ScoreRule
 from tuner_app.search.strategy import Proposal, Strategy, Turn
 from tuner_app.storage.files import set_aside
@@ -69,6 +70,9 @@ class OracleStrategy(Strategy):
         self._build_lock: Any = build_lock
         self._builds_disturb = builds_disturb
         self._asked = 0
+        # By trial, its place in the order of asking; and the places of the failed ones.
+        self._places: dict[str, int] = {}
+        self._failed: set[int] = set()
         self._is_said = False
         entries = [entry for one in recorded for entry in one.entries]
         oracle.recall({one.candidate.trial_id: one.own for one in recorded}, entries)
@@ -88,6 +92,7 @@ class OracleStrategy(Strategy):
             self._build_lock.release()
         if trial.status != TrialStatus.RUNNING:
             return self._no_candidate(trial.status)
+        self._places[trial.trial_id] = self._asked
         self._asked += 1
         if trial.trial_id not in self._finished:  # Of a finished one the user's hooks have heard in an earlier run.
             self._hooks.begin(trial)
@@ -110,6 +115,25 @@ class OracleStrategy(Strategy):
             self._hooks.end(trial)
         except RuntimeError as error:
             raise error if isinstance(error, TunerAppError) else SearchError(str(error)) from None
+
+    def watch(self, candidate: Candidate, *, is_new: bool) -> None:
+        """Count failures in a row of the grid, whichever ended first.
+
+        Raises:
+            SearchError: Too many candidates in a row have failed.
+        """
+        if candidate.status is not Status.FAILED:
+            return
+        place, most = self._places[candidate.trial_id], self._oracle.max_consecutive_failed_trials
+        self._failed.add(place)
+        row = 1 + self._failed_beside(place, step=-1) + self._failed_beside(place, step=1)
+        if is_new and row >= most:  # What failed in an earlier run has ended that one, if it was to.
+            reason = candidate.errors[0] if candidate.errors else ""
+            raise SearchError(f"Number of consecutive failures exceeded the limit of {most}.\n{reason}")
+
+    def _failed_beside(self, place: int, *, step: int) -> int:
+        places = itertools.count(place + step, step)
+        return sum(1 for _ in itertools.takewhile(self._failed.__contains__, places))
 
     def ordered(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """A candidate's values in the order of the space."""
