@@ -57,6 +57,7 @@ class ThreadExecutor(Executor):
         self._threads = self._running = 0
         self._slowest = math.inf
         self._stopped = False
+        self._under_way: set[FoldTask] = set()
         self._cancelled: set[FoldTask] = set()
 
     def start(self, fit: Fit, keep: Keep) -> None:
@@ -76,6 +77,7 @@ class ThreadExecutor(Executor):
 
     def submit(self, task: FoldTask) -> None:
         """Take a task; short ones are gathered until a batch is full or the search waits."""
+        self._under_way.add(task)
         self._gathered.append(task)
         if self._slowest >= HAND_OVER_SECONDS or len(self._gathered) >= BATCH:
             self._hand_over()
@@ -93,12 +95,14 @@ class ThreadExecutor(Executor):
             self._slowest = served.slowest
             self._ended.extend(served.ended)
         ended = self._ended.popleft()
+        self._under_way.discard(ended.task)
         self._cancelled.discard(ended.task)
         return ended
 
     def cancel(self, task: FoldTask) -> None:
         """Have a task's fit stop at the end of its epoch."""
-        self._cancelled.add(task)
+        if task in self._under_way:
+            self._cancelled.add(task)
 
     def stop(self) -> None:
         """Have every fit stop at the end of its epoch."""
