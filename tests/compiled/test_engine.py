@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 import pytest
+import tensorflow as tf
 from support.compiled_fits import dense, sequential
 
 from tuner_app.compiled.context import FitContext
@@ -52,6 +53,23 @@ def test_a_model_whose_program_served_it_alone_counts_as_one_fit(build: Callable
 def test_a_model_that_draws_random_numbers_keeps_to_what_keras_does() -> None:
     assert not wants(dense(layers.Dropout(0.5), jit_compile=False))
     assert wants(dense(layers.Dropout(0.5), jit_compile=True), steps=1)
+
+
+CONVOLUTIONS = {
+    "pictures": lambda: sequential(keras.Input((8, 8, 1)), layers.Conv2D(2, 3), layers.Flatten(), layers.Dense(3)),
+    "rows": lambda: sequential(keras.Input((8, 1)), layers.SeparableConv1D(2, 3), layers.Flatten(), layers.Dense(3)),
+    "within another": lambda: sequential(
+        keras.Input((4, 8, 1)), layers.TimeDistributed(layers.Conv1D(2, 3)), layers.Flatten(), layers.Dense(3)
+    ),
+}
+
+
+@pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="the rule is one of CPUs")
+@pytest.mark.parametrize("build", CONVOLUTIONS.values(), ids=CONVOLUTIONS.keys())
+def test_convolutions_are_never_for_xla_unless_it_is_asked_for(build: Callable[[], keras.Model]) -> None:
+    assert not wants(build(), steps=100 * STEPS)
+    assert wants(build(), jit_compile=True)
+    assert wants(build(), engine_rule=1)  # as searches go on that were begun by that rule
 
 
 def test_a_model_that_standardises_is_validated_in_the_steps_that_it_always_was() -> None:

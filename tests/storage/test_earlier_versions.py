@@ -15,6 +15,7 @@ import pytest
 from support.fakes import FakeFitter, late
 
 from tuner_app.commands import predict, report, tune
+from tuner_app.compiled.context import ENGINE_RULE
 from tuner_app.process import devices
 
 PROJECTS = Path(__file__).parents[1] / "support" / "first_version"
@@ -118,6 +119,25 @@ def test_an_unfinished_search_resumes_where_it_was(directory: Path, make_tuner: 
     seeds = [[fold.seed for fold in candidate.folds] for candidate in tuner.candidates()]
     assert seeds == [[fold.seed for fold in candidate.folds] for candidate in whole.candidates()]
     assert not list(directory.rglob("*.damaged"))
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["whole", "without search.json"])
+def test_its_fits_go_on_by_the_engine_that_it_was_begun_with(
+    directory: Path, make_tuner: Callable[..., Any], data: Any, lost: bool
+) -> None:
+    space, file = {"a": [1, 2, 3], "b": [4, 5]}, directory / "unfinished" / "search.json"
+    begun = json.loads(file.read_text())
+    assert "engine_rule" not in begun["asked"]
+    if lost:
+        file.unlink()
+    for _ in range(2):  # a second resume reads what the first has written
+        make_tuner(space, directory=directory, project_name="unfinished", seed=0).search(*data, epochs=2)
+        content = json.loads(file.read_text())
+        assert content["asked"]["engine_rule"] == 1
+        assert content["search_id"] == begun["search_id"]
+    new = make_tuner(space, project_name="new")
+    new.search(*data, epochs=2)
+    assert json.loads(new.project.search_file.read_text())["asked"]["engine_rule"] == ENGINE_RULE == 2
 
 
 def test_hyperparameters_that_its_fits_declared_are_kept(

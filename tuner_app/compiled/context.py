@@ -23,6 +23,13 @@ from tuner_app.compiled.programs import ProgramCache
 from tuner_app.compiled.stages import Stages
 from tuner_app.folds.rows import Rows, arrays_in, map_arrays
 
+ENGINE_RULE = 2
+"""The number of the rule by which `engine` chooses XLA or a plain graph.
+
+A search keeps the rule that it was begun with, since another engine gives other last digits. 1: by the amount of work
+alone. 2: convolutions never by XLA on a CPU.
+"""
+
 
 @dataclasses.dataclass(frozen=True)
 class FinishedFit:
@@ -47,7 +54,8 @@ class FitContext:
         seed: Decides the order of rows.
         cache: The programs to share; the one thing here that other threads use at the same time.
         compile_epochs: False sends everything through Keras's own `fit`.
-        jit_compile: True or False forces or forbids XLA for the training loop; None decides by the amount of work.
+        jit_compile: True or False forces or forbids XLA for the training loop; None leaves it to `engine`.
+        engine_rule: The number of the rule by which the amount of work and the kind of model decide; see `engine`.
         planned_fits: How many fits of the same architecture the search will do at least; part of the amount of work.
         check: Called after each epoch; an exception from it ends the fit.
         origins: Which arrays are copies of rows that lie in memory anyway.
@@ -66,6 +74,7 @@ class FitContext:
     cache: ProgramCache
     compile_epochs: bool = True
     jit_compile: bool | None = None
+    engine_rule: int = ENGINE_RULE
     planned_fits: int = 1
     check: Callable[[], None] = lambda: None
     origins: Origins = dataclasses.field(default_factory=Origins)

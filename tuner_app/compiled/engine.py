@@ -6,7 +6,10 @@ last digits, and in what Dropout draws.
 
 from __future__ import annotations
 
+import functools
+
 import keras
+import tensorflow as tf
 
 from tuner_app.compiled import private
 from tuner_app.compiled.context import FitContext
@@ -14,6 +17,14 @@ from tuner_app.compiled.signature import adapts
 
 # XLA pays its compilation (about a second) back over this many training steps; below, a plain graph is quicker.
 XLA_MINIMUM_STEPS = 4_000
+
+_CONVOLUTIONS = (
+    *(keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D),
+    *(keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose),
+    *(keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D),
+    *(keras.layers.SeparableConv1D, keras.layers.SeparableConv2D),
+    *(keras.layers.ConvLSTM1D, keras.layers.ConvLSTM2D, keras.layers.ConvLSTM3D),
+)
 
 
 def wants_xla(
@@ -32,6 +43,9 @@ def wants_xla(
         return False
     if context.jit_compile is not None:
         return context.jit_compile
+    if context.engine_rule >= 2 and _has_convolutions(model) and not _has_gpu():
+        # XLA's convolutions on a CPU are an order of magnitude slower than TensorFlow's own (oneDNN, Eigen).
+        return False
     if _draws_random_numbers(model):
         # XLA draws other random numbers (Dropout) than a plain graph does: keep to what Model.fit would do.
         return bool(model.jit_compile)
@@ -40,6 +54,16 @@ def wants_xla(
     fits = context.planned_fits if architecture is not None and not adapts(model) else 1
     enough = steps_per_epoch * max(epochs, 1) * fits >= XLA_MINIMUM_STEPS
     return enough and all(layer.supports_jit for layer in private.layers_of(model, include_self=True))
+
+
+def _has_convolutions(model: keras.Model) -> bool:
+    """Whether a layer convolves, those within layers and models included."""
+    return any(isinstance(layer, _CONVOLUTIONS) for layer in private.layers_of(model))
+
+
+@functools.cache
+def _has_gpu() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def _draws_random_numbers(model: keras.Model) -> bool:

@@ -34,7 +34,7 @@ FIRST_KEYS = {
 }
 # What `asked` has gained since the first version, in the order in which it was gained. A new key is put at the end: a
 # `search.json` without it is compared without it, and its search keeps the id that its records have.
-ADDED_KEYS: tuple[str, ...] = ("build",)
+ADDED_KEYS: tuple[str, ...] = ("build", "engine_rule")
 
 
 def read_description(project: Project) -> dict[str, Any] | None:

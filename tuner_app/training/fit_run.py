@@ -60,6 +60,7 @@ class FitRun:
             cache=shared.cache,
             compile_epochs=spec.compile_epochs,
             jit_compile=spec.jit_compile,
+            engine_rule=spec.engine_rule,
             planned_fits=spec.planned_fits,
             check=self._check,
             stages=Stages(task.plan),

@@ -15,6 +15,7 @@ from typing import Any
 import keras
 import keras_tuner
 
+from tuner_app.compiled.context import ENGINE_RULE
 from tuner_app.folds.rows import map_arrays
 from tuner_app.records.score import ScoreRule
 from tuner_app.storage.project import Project
@@ -42,7 +43,7 @@ class FitSpec:
         alone: Whether fits run one after another, so that the process's random numbers can be seeded for each.
         retries: How often a failed fit is tried again.
         planned_fits: How many fits share an architecture at least.
-        compile_epochs, jit_compile: As in `FitContext`.
+        compile_epochs, jit_compile, engine_rule: As in `FitContext`.
         return_train_score: Whether to score the training rows, too.
         n_classes: The number of classes, for the confusion matrix; None for none.
         project: Where a fold's model is kept; None where none is.
@@ -66,6 +67,7 @@ class FitSpec:
     planned_fits: int = 1
     compile_epochs: bool = True
     jit_compile: bool | None = None
+    engine_rule: int = ENGINE_RULE
     return_train_score: bool = False
     n_classes: int | None = None
     project: Project | None = None

@@ -40,6 +40,7 @@ def identity(
     model: Mapping[str, Any] | None,
     *,
     fingerprint: str,
+    engine_rule: int,
 ) -> dict[str, Any]:
     """What must be the same for a search to go on: whatever can change a number.
 
@@ -50,6 +51,7 @@ def identity(
         fit_options: What `HyperModel.fit` gets beyond the data.
         model: What a model of the default hyperparameters is; None where there is none to look at.
         fingerprint: The fingerprint of the data.
+        engine_rule: The rule by which the engine of a fit is chosen, see `compiled.engine`: that of the first run.
     """
     asked = {
         "data": {"rows": data.rows, "fingerprint": fingerprint},
@@ -68,6 +70,7 @@ def identity(
         "intra_op_threads": settings.devices["intra_op_threads"],
         "compiled_epochs": {"compile_epochs": settings.compile_epochs, "jit_compile": settings.jit_compile},
     }
+    asked["engine_rule"] = engine_rule
     if model is not None:
         asked["build"] = {"keras": keras.__version__, **model}
     content: dict[str, Any] = plain(asked)

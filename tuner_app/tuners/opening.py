@@ -13,6 +13,7 @@ from typing import Any
 
 from sklearn.model_selection import KFold
 
+from tuner_app.compiled.context import ENGINE_RULE
 from tuner_app.data import prepare, targets
 from tuner_app.errors import ProjectError, Remedy
 from tuner_app.folds.splits import make_splits
@@ -41,6 +42,7 @@ class OpenProject:
         seed: The seed of the search.
         search_id: What ties the journal's records to it.
         fingerprint: The fingerprint of the data.
+        engine_rule: The rule by which the engine of a fit is chosen: that of the search's first run.
         recorded: The candidates that the journal knows.
     """
 
@@ -49,6 +51,7 @@ class OpenProject:
     seed: int
     search_id: str
     fingerprint: str
+    engine_rule: int
     recorded: Sequence[trials.Recorded]
 
     @property
@@ -104,10 +107,12 @@ class _Opening:
             self.project.check_may_overwrite()
         self.earlier = description.read_description(self.project)
         self.settings = self._with_seed(settings)
+        self.engine_rule = ENGINE_RULE if self.earlier is None else self.earlier["asked"].get("engine_rule", 1)
 
     def open(self) -> OpenProject:
         settings, project, earlier = self.settings, self.project, self.earlier
         self._take_folds_of_earlier_versions()
+        self._take_engine_of_earlier_versions()
         drawn_anew = kept_folds.draws_anew(settings.cv)
         if drawn_anew:
             self._take_kept_folds()
@@ -138,12 +143,15 @@ class _Opening:
             seed=settings.seed,
             search_id=search_id,
             fingerprint=self.fingerprint,
+            engine_rule=self.engine_rule,
             recorded=recorded,
         )
 
     def _identity(self) -> dict[str, Any]:
         return asked.identity(
-            *(self.settings, self.data, self.splits, self.fit_options, self.model), fingerprint=self.fingerprint
+            *(self.settings, self.data, self.splits, self.fit_options, self.model),
+            fingerprint=self.fingerprint,
+            engine_rule=self.engine_rule,
         )
 
     def _with_seed(self, settings: Settings) -> Settings:
@@ -166,6 +174,14 @@ class _Opening:
             is_theirs = not journal.owners(self.project).isdisjoint(description.search_ids(identity))
         if not is_theirs:
             self.splits = stratified
+
+    def _take_engine_of_earlier_versions(self) -> None:
+        """Where `search.json` is lost, the records tell whether they were made before there was a second rule."""
+        if self.earlier is None:
+            owners, identity = journal.owners(self.project), self._identity()
+            first = set(description.search_ids({**identity, "engine_rule": 1}))
+            if not owners.isdisjoint(first) and owners.isdisjoint({*description.search_ids(identity)} - first):
+                self.engine_rule = 1
 
     def _take_kept_folds(self) -> None:
         """Take the folds of the first run in place of those that the splitter has drawn now."""

@@ -166,6 +166,7 @@ class SpecMaker:
             planned_fits=len(opened.splits) * settings.executions,
             compile_epochs=settings.compile_epochs,
             jit_compile=settings.jit_compile,
+            engine_rule=opened.engine_rule,
             return_train_score=settings.return_train_score,
             n_classes=data.n_classes,
             project=settings.project,
