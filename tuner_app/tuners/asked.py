@@ -39,7 +39,6 @@ def identity(
     fit_options: Mapping[str, Any],
     model: Mapping[str, Any] | None,
     *,
-    fingerprint: str,
     engine_rule: int,
 ) -> dict[str, Any]:
     """What must be the same for a search to go on: whatever can change a number.
@@ -50,11 +49,10 @@ def identity(
         splits: The folds.
         fit_options: What `HyperModel.fit` gets beyond the data.
         model: What a model of the default hyperparameters is; None where there is none to look at.
-        fingerprint: The fingerprint of the data.
         engine_rule: The rule by which the engine of a fit is chosen, see `compiled.engine`: that of the first run.
     """
     asked = {
-        "data": {"rows": data.rows, "fingerprint": fingerprint},
+        "data": {"rows": data.rows, "fingerprint": data.fingerprint()},
         "space": {entry["config"]["name"]: entry for entry in settings.space},
         "folds": {
             "splitter": _ADDRESS.sub("", repr(settings.cv)) if hasattr(settings.cv, "split") else "given",

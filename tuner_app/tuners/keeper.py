@@ -101,7 +101,7 @@ class ProjectKeeper(ModelKeeper):
             columns=None if is_one else data.columns,
             input_shape=list(inputs[0].shape[1:]) if is_one else None,
             image_shape=list(dataset.image_shape) if dataset is not None and dataset.image_shape else None,
-            data={**described, "fingerprint": self.opened.fingerprint},
+            data={**described, "fingerprint": data.fingerprint()},
             versions=package_versions(),
             test_score=None,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

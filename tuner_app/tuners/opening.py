@@ -41,7 +41,6 @@ class OpenProject:
         splits: The folds: those of the search's first run.
         seed: The seed of the search.
         search_id: What ties the journal's records to it.
-        fingerprint: The fingerprint of the data.
         engine_rule: The rule by which the engine of a fit is chosen: that of the search's first run.
         recorded: The candidates that the journal knows.
     """
@@ -50,7 +49,6 @@ class OpenProject:
     splits: Splits
     seed: int
     search_id: str
-    fingerprint: str
     engine_rule: int
     recorded: Sequence[trials.Recorded]
 
@@ -99,7 +97,6 @@ class _Opening:
     ) -> None:
         self.data, self.fit_options, self.model = data, fit_options, model
         self.project = settings.project
-        self.fingerprint = data.fingerprint()  # Reads all rows: once is enough.
         self.classes = targets.stratification(data.target, data.y)
         self.splits: Splits = make_splits(settings.cv, data.x, data.y, data.groups, classes=self.classes)
         # Somebody else's folder, with files but no search: nothing is read or written there.
@@ -142,7 +139,6 @@ class _Opening:
             splits=self.splits,
             seed=settings.seed,
             search_id=search_id,
-            fingerprint=self.fingerprint,
             engine_rule=self.engine_rule,
             recorded=recorded,
         )
@@ -150,7 +146,6 @@ class _Opening:
     def _identity(self) -> dict[str, Any]:
         return asked.identity(
             *(self.settings, self.data, self.splits, self.fit_options, self.model),
-            fingerprint=self.fingerprint,
             engine_rule=self.engine_rule,
         )
 
