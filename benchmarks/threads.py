@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 
-import peers
+from workloads import CLASSES, ROOT, WORKLOADS, Workload, load_rows
 
 NODES = (32, 128, 512)
 JOBS = (1, 2)
@@ -27,22 +27,22 @@ EPOCHS = 5
 
 def measure(threads: int) -> dict[str, float]:
     """The seconds of each search in this process, by nodes and jobs."""
-    sys.path.insert(0, str(peers.ROOT))
+    sys.path.insert(0, str(ROOT))
     from tuner_app.process.loading import import_tensorflow_quietly
 
     import_tensorflow_quietly().config.threading.set_intra_op_parallelism_threads(threads)
     from tuner_app import DenseHyperModel, GridSearchCV
 
-    workload = peers.WORKLOADS["tutorial"]
-    assert isinstance(workload, peers.Workload)
-    x, y = peers.load_rows(workload)
+    workload = WORKLOADS["tutorial"]
+    assert isinstance(workload, Workload)
+    x, y = load_rows(workload)
     seconds = {}
     for nodes in NODES:
         for jobs in JOBS:
             with tempfile.TemporaryDirectory() as folder:
                 model = DenseHyperModel(
                     (workload.inputs,),
-                    peers.CLASSES,
+                    CLASSES,
                     nodes=[nodes],
                     learning_rates=[0.001],
                     input_scale=workload.input_scale,

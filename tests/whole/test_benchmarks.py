@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import json
 import os
@@ -10,24 +9,21 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-from types import ModuleType
 from typing import Any
 
+import bench
 import pytest
+from cases import CASES
+from comparison import compare
+from contenders import gemm_floor, overhead
+from contenders.outcome import Clock
+from machine import save
+from processes import ContenderError
+from rounds import run_case
+from workloads import OverheadWorkload, Workload
 
 BENCHMARKS = pathlib.Path(__file__).resolve().parents[2] / "benchmarks"
 NAMES = ["nodes=32 learning_rate=0.001", "nodes=64 learning_rate=0.001"]
-
-
-@pytest.fixture
-def peers(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(BENCHMARKS)
-    return importlib.import_module("peers")
-
-
-@pytest.fixture
-def bench(peers: ModuleType) -> ModuleType:
-    return importlib.import_module("bench")
 
 
 def a_run(contender: str, seconds: float, *, scores: tuple[float, ...] = (), peak: float = 1e6) -> dict[str, Any]:
@@ -42,17 +38,17 @@ def a_run(contender: str, seconds: float, *, scores: tuple[float, ...] = (), pea
     }
 
 
-def test_step_flops_equal_a_count_of_every_multiplication_and_addition(peers: ModuleType) -> None:
+def test_step_flops_equal_a_count_of_every_multiplication_and_addition() -> None:
     # x (2, 3), W1 (3, 5), W2 (5, 10): multiplications of x @ W1, h @ W2, h.T @ e, e @ W2.T and x.T @ dh.
     forward = 2 * 3 * 5 + 2 * 5 * 10
     backward = 5 * 2 * 10 + 2 * 10 * 5 + 3 * 2 * 5
-    assert peers.step_flops(2, inputs=3, nodes=5, training=False) == 2 * forward
-    assert peers.step_flops(2, inputs=3, nodes=5, training=True) == 2 * (forward + backward)
+    assert gemm_floor.step_flops(2, inputs=3, nodes=5, training=False) == 2 * forward
+    assert gemm_floor.step_flops(2, inputs=3, nodes=5, training=True) == 2 * (forward + backward)
 
 
 @pytest.mark.parametrize("refit", [False, True])
-def test_floor_flops_equal_the_sum_over_steps(peers: ModuleType, refit: bool) -> None:
-    work = peers.Workload(
+def test_floor_flops_equal_the_sum_over_steps(refit: bool) -> None:
+    work = Workload(
         data="digits",
         rows=9,
         inputs=3,
@@ -66,51 +62,49 @@ def test_floor_flops_equal_the_sum_over_steps(peers: ModuleType, refit: bool) ->
     expected = 0
     for nodes, _, _, _ in itertools.product(work.nodes, work.learning_rates, range(3), range(work.epochs)):
         for rows in (4, 2):  # six rows to train on, in batches of four
-            expected += peers.step_flops(rows, inputs=3, nodes=nodes, training=True)
-        expected += peers.step_flops(3, inputs=3, nodes=nodes, training=False)
+            expected += gemm_floor.step_flops(rows, inputs=3, nodes=nodes, training=True)
+        expected += gemm_floor.step_flops(3, inputs=3, nodes=nodes, training=False)
     if refit:
-        expected += 2 * peers.step_flops(9, inputs=3, nodes=5, training=True)
-    assert sum(peers.floor_flops(work).values()) == expected
+        expected += 2 * gemm_floor.step_flops(9, inputs=3, nodes=5, training=True)
+    assert sum(gemm_floor.floor_flops(work).values()) == expected
 
 
-def test_product_rate_is_a_rate(peers: ModuleType) -> None:
+def test_product_rate_is_a_rate() -> None:
     import numpy as np
 
-    assert peers.product_rate(np.ones((50, 8), np.float32), 4, 16, training=True, samples=1) > 0
+    assert gemm_floor.product_rate(np.ones((50, 8), np.float32), 4, 16, training=True, samples=1) > 0
 
 
-def test_growth_compares_the_last_tenth_with_the_first(peers: ModuleType) -> None:
+def test_growth_compares_the_last_tenth_with_the_first() -> None:
     steps = [0.001] * 900 + [0.003] * 100
     ended = list(itertools.accumulate(steps, initial=0.5))[1:]  # half a second to begin
-    costs = peers.growth(ended, 2.0)
+    costs = overhead.growth(ended, 2.0)
     assert costs["candidate_ms"] == pytest.approx(2.0)
     assert costs["early_ms"] == pytest.approx(1.0)
     assert costs["growth"] == pytest.approx(3.0)
     assert costs["first_800_ms"] == pytest.approx(1.0 + 500 / 800)
     assert "first_1600_ms" not in costs
     with pytest.raises(ValueError, match="must end at least two candidates"):
-        peers.growth([], 1.0)
+        overhead.growth([], 1.0)
 
 
-def test_journal_times_takes_the_last_fold_of_each_candidate(peers: ModuleType, tmp_path: pathlib.Path) -> None:
+def test_journal_times_takes_the_last_fold_of_each_candidate(tmp_path: pathlib.Path) -> None:
     for trial, fold, when in [(0, 0, 101), (0, 1, 104), (1, 0, 103), (1, 1, 102)]:
         file = tmp_path / f"trial_{trial:04d}" / f"fold_{fold}.json"
         file.parent.mkdir(exist_ok=True)
         file.touch()
         os.utime(file, (when, when))
-    assert peers.journal_times(tmp_path, 100.0) == [3.0, 4.0]
+    assert overhead.journal_times(tmp_path, 100.0) == [3.0, 4.0]
 
 
-def test_the_overhead_is_that_of_a_whole_search(
-    peers: ModuleType, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_overhead_is_that_of_a_whole_search(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    outcome = peers.run_tuner_app_overhead(peers.OverheadWorkload(side=3), peers.Clock(), folds=2)
+    outcome = overhead.run_tuner_app_overhead(OverheadWorkload(side=3), Clock(), folds=2)
     assert outcome.details["candidates"] == 9
     assert 0 < outcome.details["candidate_ms"] < 60_000
 
 
-def test_compare_takes_ratios_of_medians(bench: ModuleType) -> None:
+def test_compare_takes_ratios_of_medians() -> None:
     runs = [
         a_run("tuner_app", 10.0, scores=(0.90, 0.80), peak=2e6),
         a_run("scikeras_n_jobs_1", 40.0, scores=(0.91, 0.80), peak=3e6),
@@ -120,7 +114,7 @@ def test_compare_takes_ratios_of_medians(bench: ModuleType) -> None:
         a_run("tuner_app", 90.0, scores=(0.90, 0.80), peak=2e6),
         a_run("scikeras_n_jobs_1", 48.0, scores=(0.92, 0.79), peak=3e6),
     ]
-    ours, scikeras, floor = bench.compare(runs)
+    ours, scikeras, floor = compare(runs)
     assert [ours["ratio"], scikeras["ratio"], floor["ratio"]] == [1.0, 4.0, pytest.approx(5 / 12)]
     assert scikeras["memory_ratio"] == pytest.approx(1.5)
     assert ours["score_difference"] == pytest.approx(0.02)
@@ -130,22 +124,23 @@ def test_compare_takes_ratios_of_medians(bench: ModuleType) -> None:
     assert floor["score_difference"] is None
 
 
-def test_a_case_is_interleaved_and_a_failing_contender_is_left_out(bench: ModuleType, tmp_path: pathlib.Path) -> None:
+def test_a_case_is_interleaved_and_a_failing_contender_is_left_out(tmp_path: pathlib.Path) -> None:
     contenders = []
 
-    def runner(contender: str, case: str, *, quick: bool) -> dict[str, Any]:
+    def runner(contender: str) -> dict[str, Any]:
         contenders.append(contender)
         if contender == "keras_tuner_loop":
-            raise bench.ContenderError("keras_tuner_loop must end with exit code 0.")
+            raise ContenderError("keras_tuner_loop must end with exit code 0.")
         scores = (0.5, float("nan")) if contender == "scikeras_n_jobs_1" else (0.5, 0.6)
         return a_run(contender, 1.0, scores=scores)
 
-    def never_fails(contender: str, case: str, *, quick: bool) -> dict[str, Any]:
+    def never_fails(contender: str) -> dict[str, Any]:
         return a_run(contender, 1.0, scores=(0.5, 0.6))
 
     kept: list[int] = []
-    report = bench.run_case(
-        "tutorial",
+    tutorial, digits = (CASES[name] for name in ("tutorial", "digits"))
+    report = run_case(
+        tutorial,
         ["tuner_app", "keras_tuner_loop", "scikeras_n_jobs_1", "scikeras_n_jobs_2"],
         repeats=2,
         quick=True,
@@ -155,23 +150,23 @@ def test_a_case_is_interleaved_and_a_failing_contender_is_left_out(bench: Module
     first = ["tuner_app", "keras_tuner_loop", "scikeras_n_jobs_1", "scikeras_n_jobs_2"]
     assert contenders == [*first, "tuner_app", "scikeras_n_jobs_2"]
     assert kept == [1, 1, 1, 2, 3, 4]
-    again = bench.run_case("digits", first[2:], repeats=3, once=["scikeras_n_jobs_2"], quick=True, runner=never_fails)
+    again = run_case(digits, first[2:], repeats=3, once=["scikeras_n_jobs_2"], quick=True, runner=never_fails)
     assert [run["contender"] for run in again["runs"]] == ["scikeras_n_jobs_1", "scikeras_n_jobs_2"] + [
         "scikeras_n_jobs_1"
     ] * 2
     assert [row["contender"] for row in report["table"]] == ["tuner_app", "scikeras_n_jobs_2"]
     assert "finite number" in report["failures"]["scikeras_n_jobs_1"]
-    path = bench.save(report, tmp_path)
+    path = save(report, tmp_path)
     assert path.name == "tutorial_quick.json"
     assert json.loads(path.read_text())["table"][1]["ratio"] == 1.0
-    assert "| scikeras_n_jobs_2 | 1.00     | 1.00 to 1.00 | 1.00" in bench.table_text(report)
+    assert "| scikeras_n_jobs_2 | 1.00     | 1.00 to 1.00 | 1.00" in tutorial.table(report)
 
 
-def test_the_overhead_table_shows_growth_and_ratios(bench: ModuleType, peers: ModuleType) -> None:
+def test_the_overhead_table_shows_growth_and_ratios() -> None:
     ours, theirs = a_run("tuner_app", 1.0), a_run("keras_tuner_oracle", 4.0)
-    ours["details"] = peers.growth([0.001 * i for i in range(1, 1001)], 1.0)
-    theirs["details"] = peers.growth([0.004 * i for i in range(1, 401)], 1.6)
-    text = bench.table_text({"case": "overhead", "table": bench.compare([ours, theirs])})
+    ours["details"] = overhead.growth([0.001 * i for i in range(1, 1001)], 1.0)
+    theirs["details"] = overhead.growth([0.004 * i for i in range(1, 401)], 1.6)
+    text = CASES["overhead"].table({"table": compare([ours, theirs])})
     assert "4.00 (4.00 x ours)" in text
     assert "| keras_tuner_oracle | 400        | 4.00 " in text
 
@@ -187,14 +182,12 @@ def test_help_answers_without_heavy_imports(script: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["mnist"], "A case must be one of tutorial"),
+        (["mnist"], "A case must be one of command"),
         (["digits", "--contenders", "keras_tuner_oracle"], "digits is run by tuner_app"),
         (["digits", "--repeats", "0"], "--repeats must be at least 1"),
     ],
 )
-def test_bad_arguments_are_refused(
-    bench: ModuleType, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
-) -> None:
+def test_bad_arguments_are_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
     with pytest.raises(SystemExit, match="2"):
         bench.main(arguments)
     assert message in capsys.readouterr().err

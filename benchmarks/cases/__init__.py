@@ -1,0 +1,13 @@
+"""What `bench.py` compares: who takes part, how one of them is run, and how the result is shown; a module per kind.
+
+Owns the cases and their defaults. Rounds belong to `rounds`, processes to `processes`, arithmetic to `comparison`.
+"""
+
+from __future__ import annotations
+
+from cases.case import Case
+from cases.command import COMMAND
+from cases.side_by_side import DIGITS, FULL, OVERHEAD, TUTORIAL
+from cases.start import START
+
+CASES: dict[str, Case] = {case.name: case for case in (COMMAND, START, TUTORIAL, DIGITS, OVERHEAD, FULL)}
