@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from cases import CASES
-from cases.case import Case, figure_text
+from cases.case import Case, Report, figure_text
+from cases.scripts import Script, run_script
 from machine import RESULTS, save
 from processes import ContenderError
 from rounds import run_case
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    everyone = sorted({name for case in CASES.values() for name in case.contenders})
+    everyone = sorted({name for case in CASES.values() if isinstance(case, Case) for name in case.contenders})
     parser = argparse.ArgumentParser(prog="bench.py", description="Compare this package with its peers, side by side.")
     parser.add_argument(
         "cases",
@@ -83,28 +84,43 @@ def _parser() -> argparse.ArgumentParser:
 def _chosen(parser: argparse.ArgumentParser, name: str, wanted: Sequence[str] | None) -> list[str]:
     if name not in CASES:
         parser.error(f"A case must be one of {', '.join(CASES)}. Received: {name}.")
-    everyone = CASES[name].contenders
+    case = CASES[name]
+    if isinstance(case, Script):
+        if wanted is not None:
+            parser.error(f"{name} has no contenders to choose from: run it without --contenders.")
+        return []
+    everyone = case.contenders
     contenders = [contender for contender in everyone if wanted is None or contender in wanted]
     if not contenders:
         parser.error(f"{name} is run by {', '.join(everyone)}. Name one of them in --contenders.")
     return contenders
 
 
-def _run(case: Case, contenders: Sequence[str], arguments: argparse.Namespace, folder: str) -> bool:
-    """Run, print and save a case; whether a contender failed."""
-    options = _rounds(case, arguments)
-    print(f"\n{case.name}: {options['repeats']} x {', '.join(contenders)}", flush=True)
+def _run(case: Case | Script, contenders: Sequence[str], arguments: argparse.Namespace, folder: str) -> bool:
+    """Run, print and save a case; whether something failed."""
+    own = pathlib.Path(tempfile.mkdtemp(dir=folder))
     try:
-        runner = case.prepare(pathlib.Path(tempfile.mkdtemp(dir=folder)), arguments.quick)
+        if isinstance(case, Script):
+            print(f"\n{case.name}", flush=True)
+            report = run_script(case, quick=arguments.quick, folder=own)
+        else:
+            report = _side_by_side(case, contenders, arguments, own)
     except ContenderError as error:
         print(error, flush=True)
         return True
-    keep = functools.partial(save, folder=arguments.output)
-    report = run_case(case, contenders, **options, quick=arguments.quick, runner=runner, keep=keep)
     path = save(report, arguments.output)
-    figures = "".join(f"{figure_text(figure)}\n" for figure in report["figures"])
+    figures = "".join(f"{figure_text(figure, quick=arguments.quick)}\n" for figure in report["figures"])
     print(f"\n{figures}\n{case.table(report)}\n\nSaved in {path}", flush=True)
     return bool(report["failures"])
+
+
+def _side_by_side(case: Case, contenders: Sequence[str], arguments: argparse.Namespace, folder: pathlib.Path) -> Report:
+    """The report of a case's rounds, which is saved after each run."""
+    options = _rounds(case, arguments)
+    print(f"\n{case.name}: {options['repeats']} x {', '.join(contenders)}", flush=True)
+    runner = case.prepare(folder, arguments.quick)
+    keep = functools.partial(save, folder=arguments.output)
+    return run_case(case, contenders, **options, quick=arguments.quick, runner=runner, keep=keep)
 
 
 def _rounds(case: Case, arguments: argparse.Namespace) -> dict[str, Any]:

@@ -39,8 +39,13 @@ def value(name: str, form: str = ".2f") -> Callable[[Row], str]:
     return lambda row: number(row.get(name), form)
 
 
+def megabytes(name: str) -> Callable[[Row], str]:
+    """The text of a row's bytes in megabytes."""
+    return lambda row: number(row[name] / MEGABYTE, ".0f")
+
+
 CONTENDER: Column = ("contender", lambda row: row["contender"])
-PEAK: Column = ("peak MB", lambda row: number(row["peak_bytes"] / MEGABYTE, ".0f"))
+PEAK: Column = ("peak MB", megabytes("peak_bytes"))
 SEARCH: tuple[Column, ...] = (
     CONTENDER,
     ("search s", value("search_seconds")),

@@ -13,13 +13,17 @@ from typing import Any
 
 import bench
 import pytest
+import workloads
 from cases import CASES
+from cases.case import at_least, at_most, figure_text
+from cases.command import phases
 from comparison import compare
 from contenders import gemm_floor, overhead
 from contenders.outcome import Clock
-from machine import save
-from processes import ContenderError
-from rounds import run_case
+from machine import RESULTS, save
+from processes import ContenderError, Finished, run_process
+from readme import README, section, written
+from rounds import run_case, schedule
 from workloads import OverheadWorkload, Workload
 
 BENCHMARKS = pathlib.Path(__file__).resolve().parents[2] / "benchmarks"
@@ -160,6 +164,80 @@ def test_a_case_is_interleaved_and_a_failing_contender_is_left_out(tmp_path: pat
     assert path.name == "tutorial_quick.json"
     assert json.loads(path.read_text())["table"][1]["ratio"] == 1.0
     assert "| scikeras_n_jobs_2 | 1.00     | 1.00 to 1.00 | 1.00" in tutorial.table(report)
+
+
+def test_who_runs_once_is_spread_over_the_rounds() -> None:
+    names = ["tuner_app", "scikeras_n_jobs_1", "scikeras_n_jobs_2"]
+    order = [name for _, name in schedule(names, 3, names[1:])]
+    assert order == ["tuner_app", "scikeras_n_jobs_1", "tuner_app", "scikeras_n_jobs_2", "tuner_app"]
+
+
+def test_nobody_is_repeated_who_would_end_too_late() -> None:
+    def runner(contender: str) -> dict[str, Any]:
+        return a_run(contender, 1.0, scores=(0.5, 0.6))
+
+    report = run_case(CASES["digits"], ["tuner_app"], repeats=3, quick=True, runner=runner, budget=0.0)
+    assert len(report["runs"]) == 1
+
+
+def test_a_process_is_timed_to_its_end_and_its_failure_told(tmp_path: pathlib.Path) -> None:
+    finished = run_process("sleeper", [sys.executable, "-c", "import time; time.sleep(0.2)"], folder=tmp_path)
+    assert finished.seconds > 0.2
+    assert 0 < finished.processor_seconds < finished.seconds
+    assert finished.peak_bytes > 1e6
+    with pytest.raises(ContenderError, match=r"(?s)crasher must end with exit code 0. It ended with 1:.*no such thing"):
+        run_process("crasher", [sys.executable, "-c", "raise ValueError('no such thing')"], folder=tmp_path)
+
+
+def test_the_phases_of_a_command_are_read_from_its_journal(tmp_path: pathlib.Path) -> None:
+    for fold, (started, ended) in enumerate([(105.0, 120.0), (104.0, 118.0)]):
+        file = tmp_path / "trial_0000" / f"fold_{fold}.json"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps({"record": {"started": started}}))
+        os.utime(file, (ended, ended))
+    finished = Finished(started=100.0, seconds=25.0, processor_seconds=1.0, peak_bytes=1)
+    expected = {"before_seconds": 4.0, "fits_seconds": 16.0, "tail_seconds": 5.0, "tail_share": 0.2}
+    assert phases(tmp_path, finished) == pytest.approx(expected)
+
+
+def test_the_kaggle_file_has_its_columns_and_a_fixed_shuffle(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import numpy as np
+
+    labels = np.arange(70_000)
+    pictures = np.broadcast_to(np.uint8(7), (70_000, 28, 28))
+    monkeypatch.setattr(
+        workloads, "mnist", lambda: ((pictures[:60_000], labels[:60_000]), (pictures[60_000:], labels[60_000:]))
+    )
+    workloads.write_kaggle_csv(tmp_path / "train.csv", 2)
+    head, *rows = (tmp_path / "train.csv").read_text().splitlines()
+    assert head.startswith("label,pixel0,pixel1,")
+    assert head.endswith(",pixel783")
+    order = np.random.RandomState(42).permutation(70_000)
+    assert [row.split(",")[:2] for row in rows] == [[str(label), "7"] for label in order[:2]]
+
+
+def test_a_figure_is_held_against_its_bar() -> None:
+    ratio = at_least("peer / ours", 4.0, 5.0)
+    assert figure_text(ratio, quick=False) == "peer / ours: 4.00 times (at least 5: missed)"
+    assert figure_text(ratio, quick=True) == "peer / ours: 4.00 times"
+    assert figure_text(at_most("beyond", 8.5, 9.0, " s"), quick=False) == "beyond: 8.50 s (at most 9)"
+
+
+def test_the_command_is_held_against_the_better_peer_and_its_tail() -> None:
+    runs = [a_run("tuner_app", 8.5), a_run("scikeras_n_jobs_1", 88.5), a_run("scikeras_n_jobs_2", 38.5)]
+    runs[0]["details"] = {"tail_share": 0.1}
+    rows = compare(runs, measure="process_seconds")
+    figures = CASES["command"].figures({row["contender"]: row for row in rows})
+    assert [(figure["value"], figure["met"]) for figure in figures] == [(9.0, True), (4.0, False), (10.0, True)]
+
+
+def test_the_readme_shows_what_is_saved() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert written(text, section(RESULTS)) == text, "Run: python benchmarks/readme.py --write"
+    with pytest.raises(ValueError, match="must have the lines"):
+        written("# A README", "")
 
 
 def test_the_overhead_table_shows_growth_and_ratios() -> None:

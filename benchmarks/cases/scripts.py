@@ -1,0 +1,140 @@
+"""The cases that a script of its own measures: it prints as it goes, and hands its report back as JSON.
+
+Owns how it is called, the figures that count, and the tables; what is measured stands in the script.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import json
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+
+import tables
+from machine import machine, versions
+from processes import ContenderError, environment
+
+from cases.case import Figure, Report, Row, at_least, at_most, plain
+
+HERE = pathlib.Path(__file__).resolve().parents[1]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Script:
+    """A benchmark that stands alone and takes `--json FILE`.
+
+    Attributes:
+        name: As on the command line, and of its file of results.
+        command: The script in this folder's parent, and its arguments.
+        quick: Further arguments for a size that takes seconds.
+        figures: The ratios that count, from its report.
+        table: Its report as Markdown.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    quick: tuple[str, ...]
+    figures: Callable[[Report], list[Figure]]
+    table: Callable[[Report], str]
+
+
+def run_script(script: Script, *, quick: bool, folder: pathlib.Path) -> Report:
+    """Run a script and return its report, with the machine, the versions and the figures that count.
+
+    Args:
+        script: Which.
+        quick: Whether to run a size that takes seconds.
+        folder: For its files.
+
+    Raises:
+        ContenderError: It failed.
+    """
+    own = pathlib.Path(tempfile.mkdtemp(dir=folder))
+    outcome = own / "outcome.json"
+    name, *arguments = script.command
+    command = [sys.executable, str(HERE / name), *arguments, *(script.quick if quick else ()), "--json", str(outcome)]
+    with _running(command, own) as process:
+        code = process.wait()
+    if code or not outcome.exists():
+        raise ContenderError(f"{name} must end with exit code 0 and leave its report. It ended with {code}.")
+    report: Report = json.loads(outcome.read_text(encoding="utf-8"))
+    head = {"case": script.name, "quick": quick, "machine": machine(), "versions": versions()}
+    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {**head, "created": created, "figures": script.figures(report), "failures": {}, **report, **head}
+
+
+@contextlib.contextmanager
+def _running(command: list[str], folder: pathlib.Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that says what it does on our screen, and ends with the block."""
+    process = subprocess.Popen(command, env=environment(folder))
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
+WAYS = ("model.fit", "scikeras", "graph", "xla", "default")
+
+
+def zoo_figures(report: Report) -> list[Figure]:
+    """How the default stands against `model.fit` and against the better of our engines."""
+    rows = report["table"]
+    speeds = [row["speed"] for row in rows if row["speed"] is not None]
+    beyond = [row["beyond_best"] for row in rows if row["beyond_best"] is not None]
+    if not speeds or not beyond:
+        return []
+    return [
+        at_least("kinds of model", len(rows), 18, ""),
+        at_least("least model.fit / default", min(speeds), 0.97),
+        at_least("median of model.fit / default", statistics.median(speeds), 2.0),
+        at_most("greatest default / the better of our engines", max(beyond), 1.15),
+    ]
+
+
+def zoo_table(report: Report) -> str:
+    """Seconds of each kind in each way."""
+
+    def seconds(way: str) -> Callable[[Row], str]:
+        return lambda row: tables.number(row["seconds"].get(way))
+
+    columns: tuple[tables.Column, ...] = (
+        ("kind", lambda row: row["kind"]),
+        *((f"{way} s", seconds(way)) for way in WAYS),
+        ("model.fit / default", tables.value("speed")),
+        ("default / best", tables.value("beyond_best")),
+    )
+    return tables.grid(columns, report["table"])
+
+
+def memory_figures(report: Report) -> list[Figure]:
+    """Copies of the data at the peak, and what an architecture leaves behind."""
+    ways = {"build": "with Keras Tuner's own fit", "fit": "with a fit of the user's"}
+    copies = [at_most(f"peak / data {ways.get(way, way)}", part["ratio"], 2.2) for way, part in report["data"].items()]
+    left = [
+        plain(f"left by each architecture ({engine})", part["megabytes_each"], " MB")
+        for engine, part in report["architectures"].items()
+    ]
+    return [*copies, *left]
+
+
+def memory_table(report: Report) -> str:
+    """The peaks of the searches; what the architectures leave stands among the figures."""
+    columns: tuple[tables.Column, ...] = (
+        ("fit", lambda row: row["way"]),
+        ("data MB", tables.megabytes("data_bytes")),
+        ("peak MB", tables.megabytes("peak_bytes")),
+        ("peak / data", tables.value("ratio")),
+    )
+    return tables.grid(columns, [{"way": way, **part} for way, part in report["data"].items()])
+
+
+ZOO = Script(name="zoo", command=("zoo.py",), quick=("tiny_data",), figures=zoo_figures, table=zoo_table)
+MEMORY = Script(name="memory", command=("memory.py",), quick=("--quick",), figures=memory_figures, table=memory_table)
