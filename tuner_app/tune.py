@@ -1,9 +1,7 @@
 """The door of `python -m tuner_app.tune`; the command itself is in `commands.tune`."""
 
-import sys
-
 from tuner_app.commands import console
 from tuner_app.commands.tune import main
 
 if __name__ == "__main__":
-    sys.exit(console.run(main))
+    console.run_process(main)

@@ -19,10 +19,10 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 from tuner_app.errors import Remedy, SearchError, SearchInterrupted, TunerAppError
-from tuner_app.process import fit_threads, signals
+from tuner_app.process import collector, fit_threads, signals, teardown
 
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
@@ -41,6 +41,20 @@ IN_OPTIONS: Mapping[Remedy, str] = {
     Remedy.TARGET: "--target",
 }
 _LEAVING = f"Interrupted. {Remedy.SEARCH_AGAIN} (without {Remedy.OVERWRITE}) to continue; what is finished is kept."
+
+
+def run_process(main: Callable[[Sequence[str] | None], int | None]) -> NoReturn:
+    """Call a command's `main` in a process of its own, and end it with the exit code.
+
+    Args:
+        main: As for `run`.
+    """
+    # Both before TensorFlow is imported, and not in `run`, which tests and programs may call: whose process is it?
+    leave_with = teardown.skipped()
+    collector.pause()
+    code = run(main)
+    leave_with(code)
+    sys.exit(code)
 
 
 def run(main: Callable[[Sequence[str] | None], int | None], argv: Sequence[str] | None = None) -> int:
@@ -137,7 +151,8 @@ def _fail(message: str, code: int) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    print(in_options(message).rstrip(), file=sys.stderr)
+    # In one piece: another thread may write to the screen while it imports, and `print` writes an end by itself.
+    print(f"{in_options(message).rstrip()}\n", end="", file=sys.stderr)
     return code
 
 

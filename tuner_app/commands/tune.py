@@ -26,6 +26,9 @@ EPILOG = """examples:
   python -m tuner_app.tune --data train.csv --target label     Kaggle's digit-recognizer
 Stopped? Run the same command again: finished folds are kept."""
 
+# What the search imports when TensorFlow is there.
+_NEED_TENSORFLOW = ("tuner_app.models.dense", "tuner_app.tuners.grid_search")
+
 
 def parser() -> argparse.ArgumentParser:
     """The options of the command."""
@@ -59,9 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     check(arguments)
     _configure_logging(arguments)
-    from tuner_app.data.datasets import load_dataset
-
-    dataset = load_dataset(arguments.data, target=arguments.target)
+    dataset = _read(arguments)
     # The search would refuse it too, but only after TensorFlow is loaded.
     if arguments.folds > len(dataset.y):
         raise DataError(
@@ -71,6 +72,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     tuner = search(dataset, arguments)
     finish(dataset, tuner, directory=arguments.directory, quiet=arguments.quiet)
     return 0
+
+
+def _read(arguments: argparse.Namespace) -> Any:
+    """The data, read beside the import of TensorFlow where that takes long."""
+    from tuner_app.data.datasets import begin_csv, load_dataset
+    from tuner_app.data.files import BUILT_IN
+    from tuner_app.process.loading import begin_import
+
+    # What a first line can tell is refused before anything heavy is begun.
+    if arguments.data not in BUILT_IN:
+        begin_csv(arguments.data, target=arguments.target)
+        begin_import(*_NEED_TENSORFLOW)
+    return load_dataset(arguments.data, target=arguments.target)
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -98,14 +112,15 @@ def search(dataset: Any, arguments: argparse.Namespace) -> Any:
     Returns:
         The `GridSearchCV` after its search.
     """
-    from tuner_app.process.loading import import_tensorflow_quietly
+    from tuner_app.process import collector, loading
 
-    import_tensorflow_quietly()
+    loading.import_tensorflow_quietly()
     from sklearn.model_selection import KFold
 
     from tuner_app.models.dense import dense_hypermodel
     from tuner_app.tuners.grid_search import GridSearchCV
 
+    collector.resume()
     tuner = GridSearchCV(
         dense_hypermodel(dataset, nodes=arguments.nodes, learning_rates=arguments.learning_rates),
         objective="val_accuracy",

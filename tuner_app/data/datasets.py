@@ -8,6 +8,7 @@ for.
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import math
 import os
 import pathlib
@@ -141,9 +142,22 @@ def _not_downloaded(name: str, error: Exception) -> str:
     return f"The data set {name!r} must be downloaded once, but that failed ({reason}). Connect, or put it at {place}."
 
 
+def begin_csv(source: str, *, target: str) -> None:
+    """Refuse a CSV file by its first line alone, and import what reading the rest needs.
+
+    Args:
+        source: Its path.
+        target: The column of the labels.
+
+    Raises:
+        DataError: The file is not there, or its names are not those of a table with this target.
+    """
+    _checked_names(source, target)
+    importlib.import_module("pandas")
+
+
 def _load_csv(source: str, target: str) -> Dataset:
-    names = read_names(source)
-    _check_target(source, names, target)
+    names = _checked_names(source, target)
     table = read_table(source, names, {target})
     y, classes = class_numbers(source, table.text[target], target)
     # Kaggle's names of columns. Their values are 0..255, so 255 divides them, whatever the largest one in the file is.
@@ -174,7 +188,8 @@ def _square(n_pixels: int) -> tuple[int, int] | None:
     return (side, side) if side * side == n_pixels else None
 
 
-def _check_target(path: str, names: list[str], target: str) -> None:
+def _checked_names(path: str, target: str) -> list[str]:
+    names = read_names(path)
     if target not in names:
         raise DataError(
             f"There must be a column {target!r} with the labels, but {path} has the columns {abbreviated(names)}. "
@@ -183,3 +198,4 @@ def _check_target(path: str, names: list[str], target: str) -> None:
     check_unique(path, names)
     if len(names) == 1:
         raise DataError(f"There must be columns of features, but {path} has only the target column {target!r}.")
+    return names

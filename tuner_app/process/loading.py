@@ -1,4 +1,4 @@
-"""The process around TensorFlow: how it is loaded.
+"""How TensorFlow is imported: quietly, and beside other work where there is some.
 
 Owns what must happen before or while TensorFlow is imported. Nothing here imports it at module level.
 """
@@ -6,27 +6,59 @@ Owns what must happen before or while TensorFlow is imported. Nothing here impor
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import pathlib
-import re
 import sys
-import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Sequence
 from types import ModuleType
-from typing import BinaryIO
 
 from tuner_app.errors import InputError
+from tuner_app.process import collector, noise
 
 _lock = threading.RLock()
-_STDERR = 2
-_NOISE = re.compile(
-    rb"WARNING: All log messages before absl::InitializeLog\(\)"
-    rb"|[IWE]\d{4} [\d:.]+\s+\d+ \S+\.cc:\d+\]"
-    rb"|\d{4}-\d\d-\d\d [\d:.]+: [IWE] \S+\.cc:\d+\]"
-    rb"|To enable the following instructions: .* rebuild TensorFlow"
-)
+
+
+class _Import(threading.Thread):
+    """Imports TensorFlow, then modules that need it, beside the thread that has begun it."""
+
+    def __init__(self, modules: Sequence[str]) -> None:
+        # A daemon: a command that refuses its data ends at once, in the middle of the import.
+        super().__init__(name="tuner_app-import", daemon=True)
+        self._modules = modules
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            import_tensorflow_quietly()
+            for module in self._modules:
+                importlib.import_module(module)
+        except BaseException as error:  # for the thread that waits
+            self.error = error
+
+
+_begun: _Import | None = None
+
+
+def begin_import(*modules: str) -> None:
+    """Begin to import TensorFlow in another thread; `import_tensorflow_quietly` waits for it.
+
+    Until then this thread must import nothing that TensorFlow imports too (Keras takes pandas and scikit-learn along):
+    threads that enter a package by different modules may get each other's unfinished ones. So import such before.
+
+    Args:
+        modules: What to import after TensorFlow, by name.
+
+    Raises:
+        InputError: Keras runs, or will run, on something else.
+    """
+    global _begun
+    _check_backend()
+    if _begun is None and "tensorflow" not in sys.modules:
+        _begun = _Import(modules)
+        _begun.start()
 
 
 def import_tensorflow_quietly() -> ModuleType:
@@ -42,18 +74,30 @@ def import_tensorflow_quietly() -> ModuleType:
         InputError: Keras runs, or will run, on something else.
         ImportError: TensorFlow cannot be imported; all that it wrote is shown then.
     """
+    _wait_for_begun()  # Before the check, which would look into an unfinished Keras.
     _check_backend()
     # Before the import, which reads it once.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # The descriptor belongs to the process: two threads that hold it back at once would lose it.
-    with _lock:
+    with _lock, collector.paused():
         if "tensorflow" in sys.modules or os.environ["TF_CPP_MIN_LOG_LEVEL"] == "0":
             import tensorflow as tf
         else:
-            with stderr_without_noise():
+            with noise.stderr_without_noise():
                 import tensorflow as tf
     module: ModuleType = tf
     return module
+
+
+def _wait_for_begun() -> None:
+    """Wait for the import in the other thread; raises what it has raised."""
+    global _begun
+    if _begun is None or _begun is threading.current_thread():
+        return
+    _begun.join()
+    error, _begun = _begun.error, None
+    if error is not None:
+        raise error
 
 
 def _check_backend() -> None:
@@ -77,41 +121,3 @@ def _backend() -> tuple[str, str]:
         file = pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras") / "keras.json"
         return str(json.loads(file.read_text(encoding="utf-8")).get("backend", "tensorflow")), str(file)
     return "tensorflow", "Keras"
-
-
-@contextlib.contextmanager
-def stderr_without_noise() -> Iterator[None]:
-    """Hold back what is written to file descriptor 2, and pass on all but TensorFlow's log lines.
-
-    Works below Python, for C++ writes to the descriptor; therefore in notebooks and under pytest too.
-    Where the block raises, every line is passed on.
-    """
-    with contextlib.suppress(AttributeError, OSError, ValueError):
-        sys.stderr.flush()
-    try:
-        screen = os.dup(_STDERR)
-    except OSError:  # a process without stderr, such as a desktop application
-        yield
-        return
-    try:
-        with tempfile.TemporaryFile() as held:
-            yield from _held_back(held, screen)
-    finally:
-        os.close(screen)
-
-
-def _held_back(held: BinaryIO, screen: int) -> Iterator[None]:
-    keep_all = True
-    os.dup2(held.fileno(), _STDERR)
-    try:
-        yield
-        keep_all = False
-    finally:
-        # What Python has written is still in its own buffer, and belongs to what is held back.
-        with contextlib.suppress(AttributeError, OSError, ValueError):
-            sys.stderr.flush()
-        os.dup2(screen, _STDERR)
-        held.seek(0)
-        for line in held:
-            if keep_all or not _NOISE.match(line):
-                os.write(_STDERR, line)

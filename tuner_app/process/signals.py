@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from tuner_app.errors import Remedy, SearchInterrupted
+from tuner_app.process import teardown
 
 _AT_ONCE = f"Stopped at once. {Remedy.SEARCH_AGAIN} (without {Remedy.OVERWRITE}) to continue; what is finished is kept."
 
@@ -92,11 +93,8 @@ def leave_now(code: int, message: str = "") -> None:
         with contextlib.suppress(Exception):
             if stream.isatty():
                 stream.write("\x1b[?25h")  # A live display hides the cursor.
-            stream.flush()
-    with contextlib.suppress(OSError):
-        os.write(_screen.descriptor, f"{message}\n".encode() if message else b"")
     # Not sys.exit: Python cannot end in peace while threads are inside TensorFlow.
-    os._exit(code)
+    teardown.end_process(code, message, _screen.descriptor)
 
 
 class _Screen:
