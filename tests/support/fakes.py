@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from tuner_app.records.results import FoldResult
 from tuner_app.records.tasks import FoldTask
 
@@ -69,6 +71,14 @@ def late(fitter: FakeFitter) -> Callable[[FoldTask], FoldResult]:
         return dataclasses.replace(fitter(task), declared={"space": hp.get_config()["space"], "values": values})
 
     return fit
+
+
+def task(fold: int = 0, trial_id: str = "", **values: Any) -> FoldTask:
+    """A fold of a candidate, which is named by its values where it has no other name."""
+    rows, trial_id = np.arange(3), trial_id or str(values)
+    return FoldTask(
+        trial_id=trial_id, fold=fold, execution=0, values=values, seed=0, train_rows=rows, validation_rows=rows
+    )
 
 
 def record(task: FoldTask, **changes: Any) -> FoldResult:

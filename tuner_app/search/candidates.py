@@ -84,6 +84,16 @@ class Candidates:
         ended = [one.candidate for one in self._asked.values() if one.candidate is not None]
         return self._spec.strategy.arranged(ended)
 
+    @property
+    def share_begun(self) -> float:
+        """How many of those that were asked for have a fit or more, from 0 to 1."""
+        fresh = sum(1 for one in self._untold if not one.records)
+        return 1 - fresh / len(self._asked) if self._asked else 0.0
+
+    def begun(self) -> dict[str, list[FoldResult]]:
+        """The fits of those that have some but have not ended, by trial, in the order of asking."""
+        return {one.proposal.trial_id: one.records for one in self._untold if one.records and one.candidate is None}
+
     def proposal_of(self, trial_id: str) -> Proposal:
         """What a candidate was asked for as."""
         return self._asked[trial_id].proposal

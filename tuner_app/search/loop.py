@@ -67,7 +67,7 @@ class _Search:
         self._spec = spec
         # A fit asks the executor whether to stop; the signal's handler tells it at once, whatever this thread is at.
         self.stop = StopRequest(spec.executor.stop)
-        self._schedule = Schedule()
+        self._schedule = Schedule(spec.executor.n_jobs)
         self._candidates = Candidates(spec, self._schedule.add, self._hear)
         self._refits = Refits(spec, self._candidates.proposal_of)
         self._running = 0  # Folds; refits are counted by themselves.
@@ -112,7 +112,7 @@ class _Search:
         )
         # While candidates are still to come, one of them may be better: a refit would most likely be dropped.
         if candidates.turn in (Turn.WAIT, Turn.DONE) and self._running:
-            self._refits.begin_early(schedule.remaining_seconds)
+            self._refits.begin_early(schedule, candidates.begun(), candidates.share_begun)
         while len(schedule) and self._spec.executor.room:
             self._start(schedule.next())
 
@@ -151,6 +151,7 @@ class _Search:
             self._refits.take(ended)
             return
         self._running -= 1
+        self._schedule.end(ended.task)
         if ended.record is not None:
             self._take_record(ended.task, ended.record)
         elif ended.error is None:  # Not begun, since a fit before it in the same batch has failed.
@@ -159,10 +160,10 @@ class _Search:
             raise ended.error
 
     def _take_record(self, task: FoldTask, record: FoldResult) -> None:
-        # Without the compiling, which whichever fit comes first pays for all.
-        self._schedule.learn(task, record.fit_seconds + record.score_seconds)
         self._spec.tell("fold_ended", record)
         if record.error is None:
+            # Without the compiling, which whichever fit comes first pays for all.
+            self._schedule.learn(task, record.fit_seconds + record.score_seconds)
             # An objective that no fit has is told by the first fit, not by a table of nothing at the end.
             self._spec.plan.rule.check_names(record.history or record.scores)
         elif self._spec.stops_at_a_failure:

@@ -79,10 +79,29 @@ def refit_task(proposal: Proposal, candidate: Candidate, *, rows: int, rule: Sco
     )
 
 
-def expected_refit_seconds(candidate: Candidate, splits: Sequence[tuple[Any, Any]], rows: int) -> float:
-    """How long a refit will take: its folds' mean, times all rows by a fold's."""
-    seconds = float(np.mean([fold.fit_seconds for fold in candidate.folds]))
-    return seconds * rows / float(np.mean([len(train) for train, _ in splits]))
+def expected_refit_seconds(
+    folds: Sequence[FoldResult], splits: Sequence[tuple[Any, Any]], *, rows: int, rule: ScoreRule
+) -> float:
+    """How long a refit will take: a fold's mean, by the rows and the epochs that it has more or less than a fold.
+
+    Args:
+        folds: The candidate's fits, or some of them.
+        splits: Pairs of row numbers, training and validation.
+        rows: The number of all rows.
+        rule: How histories become scores: it says after which epoch the refit ends.
+    """
+    # A row that is only validated is not gone back through.
+    fold_rows = float(np.mean([len(train) + len(validation) / 3 for train, validation in splits]))
+    return float(np.mean([fold.fit_seconds for fold in folds])) * rows / fold_rows * _share_of_epochs(folds, rule)
+
+
+def _share_of_epochs(folds: Sequence[FoldResult], rule: ScoreRule) -> float:
+    """The refit's epochs by those that the folds ran, of which `EarlyStopping` takes some back."""
+    epochs = [max(map(len, fold.history.values())) for fold in folds if fold.error is None and fold.history]
+    planned = rule.refit_epochs(folds)
+    if planned is None or not all(epochs) or any(len(fold.stage_epochs) > 1 for fold in folds):
+        return 1.0
+    return planned / float(np.mean(epochs))
 
 
 def refit_failure(error: Exception) -> str:

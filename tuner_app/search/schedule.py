@@ -1,26 +1,39 @@
-"""Which fold task runs next: first what tells how long things take, then the longest.
+"""Which fold task runs next: first one fold of each value that was never tried, then the longest.
 
-A long fit that starts last leaves the other cores idle at the end. How long a fit takes is learnt from the fits that
-are done, as an additive effect of each hyperparameter's value on the logarithm of the seconds. The order never changes
-a result, only the time of the whole.
+A long fit that starts last leaves the other cores idle at the end. What must follow a fit counts with it: the folds of
+the candidate that leads come before others of their length, since its refit waits for them. The order never changes a
+result, only the time of the whole.
 """
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections.abc import Iterable
+from time import perf_counter
 
 from tuner_app.records.tasks import FoldTask
+from tuner_app.search.durations import Durations
+
+# To look at a waiting task takes about so long; the order is made anew where that is little beside the fits.
+_LOOK_SECONDS = 5e-6
+_SHARE_OF_FITS = 0.02
 
 
 class Schedule:
-    """The tasks that wait."""
+    """The tasks that wait, and since when the others run.
 
-    def __init__(self) -> None:
+    Args:
+        n_jobs: How many fits run side by side. One job takes as long in any order: tasks run as they come.
+    """
+
+    def __init__(self, n_jobs: int) -> None:
+        self._is_ordered = n_jobs > 1
         self._waiting: list[FoldTask] = []
-        self._seconds: dict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
-        self._total = [0.0, 0.0]
-        self._news = 0
+        self._durations = Durations()
+        self._expected: dict[str, float] = {}  # By trial: the seconds of a fold, as of the last sorting.
+        self._running: dict[FoldTask, float] = {}
+        self._leader: tuple[str, float] | None = None
+        self._news, self._seconds_since = 0, 0.0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -28,45 +41,79 @@ class Schedule:
     def add(self, task: FoldTask) -> None:
         """A task more, behind those that wait."""
         self._waiting.append(task)
-
-    def learn(self, task: FoldTask, seconds: float) -> None:
-        """A task took so many seconds."""
-        logarithm = math.log(max(seconds, 1e-6))  # A clock may stand still.
-        for sums in (self._total, *(self._seconds[key] for key in _keys(task))):
-            sums[0] += logarithm
-            sums[1] += 1
         self._news += 1
 
     def next(self) -> FoldTask:
-        """Take out the task to run next."""
-        if self._news > len(self._waiting) // 8:  # Sorting at each step would cost more the longer the queue.
+        """Take out the task to run next: it runs from now on."""
+        self._refresh()
+        task = self._waiting.pop(0)
+        self._running[task] = perf_counter()
+        self._durations.begin(task)
+        return task
+
+    def end(self, task: FoldTask) -> None:
+        """A task runs no longer, whatever came of it."""
+        self._running.pop(task, None)
+
+    def learn(self, task: FoldTask, seconds: float) -> None:
+        """A task took so many seconds."""
+        self._durations.learn(task, seconds)
+        self._news += 1
+        self._seconds_since += seconds
+
+    def favour(self, trial_id: str, seconds: float) -> None:
+        """Say which candidate leads, and how long what comes after its folds will take."""
+        if self._leader is None or self._leader[0] != trial_id:
+            self._news += 1
+        self._leader = trial_id, seconds
+
+    def seconds_waiting(self) -> float:
+        """How long the waiting tasks will take, one after another; infinite while one of them is unknown."""
+        self._refresh()
+        return sum(self._expected.get(task.trial_id, math.inf) for task in self._waiting)
+
+    def seconds_running(self) -> list[float]:
+        """How long each of the running tasks will still take; infinite for an unknown one."""
+        return [max(self._durations.expected(task) - seconds, 0.0) for task, seconds in self._seconds_so_far()]
+
+    def _seconds_so_far(self) -> list[tuple[FoldTask, float]]:
+        now = perf_counter()
+        return [(task, now - began) for task, began in self._running.items()]
+
+    def _refresh(self) -> None:
+        if not self._is_ordered or not self._news:
+            return
+        cost = len(self._waiting) * _LOOK_SECONDS
+        # Fits of seconds are worth a look after each of them; those of a millisecond, with hundreds waiting, are not.
+        if self._seconds_since * _SHARE_OF_FITS >= cost or self._news > len(self._waiting) // 4:
             self._sort()
-        return self._waiting.pop(0)
-
-    def remaining_seconds(self) -> float:
-        """How long the waiting tasks will take, one after another."""
-        return sum(self.expected_seconds(task) for task in self._waiting)
-
-    def expected_seconds(self, task: FoldTask) -> float:
-        """How long a task will take; infinite while a value of its hyperparameters was never seen."""
-        if not self._total[1]:
-            return math.inf
-        mean = self._total[0] / self._total[1]
-        logarithm = mean
-        for key in _keys(task):
-            sums = self._seconds.get(key)
-            if sums is None:  # Fitted first, since it tells most.
-                return math.inf
-            logarithm += sums[0] / sums[1] - mean
-        return math.exp(min(logarithm, 50.0))  # Beyond, every fit is the longest one.
 
     def _sort(self) -> None:
         """The longest first; a candidate's folds, which are expected to take the same, are looked up once."""
-        candidates = {task.trial_id: task for task in self._waiting}
-        expected = {trial_id: self.expected_seconds(task) for trial_id, task in candidates.items()}
-        self._waiting.sort(key=lambda task: -expected[task.trial_id])
-        self._news = 0
+        firsts: dict[str, FoldTask] = {}
+        for task in self._waiting:
+            firsts.setdefault(task.trial_id, task)
+        self._expected = {trial_id: self._durations.expected(task) for trial_id, task in firsts.items()}
+        for task, seconds in self._seconds_so_far():  # A fold that runs longer than expected tells of the others.
+            if task.trial_id in firsts:
+                self._expected[task.trial_id] = max(self._expected[task.trial_id], seconds)
+        urgency = {trial_id: self._urgency(task) for trial_id, task in firsts.items()}
+        self._waiting.sort(key=lambda task: urgency[task.trial_id], reverse=True)
+        if probes := self._probes(sorted(firsts.values(), key=lambda task: urgency[task.trial_id], reverse=True)):
+            self._waiting.sort(key=lambda task: task not in probes)
+        self._news, self._seconds_since = 0, 0.0
 
+    def _urgency(self, task: FoldTask) -> tuple[float, float]:
+        expected = self._expected[task.trial_id]
+        if self._leader is not None and task.trial_id == self._leader[0]:
+            expected += self._leader[1]
+        # What may be the longest of all comes first, and of such the one that is likely to be.
+        return expected, self._durations.guess(task) if math.isinf(expected) else 0.0
 
-def _keys(task: FoldTask) -> list[tuple[str, str]]:
-    return [(name, repr(value)) for name, value in task.values.items()]
+    def _probes(self, tasks: Iterable[FoldTask]) -> set[FoldTask]:
+        """One task for each value that was never tried: a second one would tell no more, and the first tells most."""
+        probes: list[FoldTask] = []
+        for task in tasks:
+            if self._durations.tells_more(task, probes):
+                probes.append(task)
+        return set(probes)
