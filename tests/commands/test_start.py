@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 from typing import Any
@@ -40,6 +41,9 @@ class Start:
 def start(tmp_path: pathlib.Path) -> Start:
     (tmp_path / "bad_row.csv").write_text(_BAD_ROW)
     (tmp_path / "good.csv").write_text("label,a,b\n" + "1,2,3\n0,1,2\n" * 9)
+    pixels = ",".join(f"pixel_{i // 8}_{i % 8}" for i in range(64))
+    (tmp_path / "bad_picture.csv").write_text(f"{pixels}\n{'0,' * 63}many\n")
+    shutil.copytree(ROOT / "tests" / "support" / "first_version" / "finished", tmp_path / "logs" / "finished")
     return Start(tmp_path)
 
 
@@ -49,9 +53,11 @@ def start(tmp_path: pathlib.Path) -> Start:
         ("tune --data nothing.csv", "'nothing.csv' is neither"),
         ("tune --data good.csv --target digit", "There must be a column 'digit'"),
         ("tune --folds 2000", "There must be at least as many rows as folds"),
-        ("predict", "There is no tuned model"),
+        ("predict --directory nowhere", "There is no tuned model"),
         ("predict --project-name nothing", "'nothing' has no tuned model"),
-        ("report", "There is no search"),
+        ("predict --data nothing.csv", "'nothing.csv' is neither"),
+        ("predict --data good.csv", "The data must have the 64 columns"),
+        ("report --project-name nothing", "nothing"),
     ],
 )
 def test_what_is_refused_without_tensorflow(start: Start, command: str, message: str) -> None:
@@ -62,8 +68,16 @@ def test_what_is_refused_without_tensorflow(start: Start, command: str, message:
     assert not start.mark.exists()
 
 
-def test_a_bad_row_ends_the_command_in_the_middle_of_the_import(start: Start) -> None:
-    done = start.run("-m", "tuner_app.tune", "--data", "bad_row.csv", tensorflow=_NEVER_READY)
+def test_a_report_is_written_without_tensorflow(start: Start) -> None:
+    done = start.run("-m", "tuner_app.report")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not start.mark.exists()
+
+
+@pytest.mark.parametrize("command", ["tune --data bad_row.csv", "predict --data bad_picture.csv"])
+def test_a_bad_row_ends_the_command_in_the_middle_of_the_import(start: Start, command: str) -> None:
+    module, *arguments = command.split()
+    done = start.run("-m", f"tuner_app.{module}", *arguments, tensorflow=_NEVER_READY)
     assert (done.returncode, done.stdout) == (1, "")
     # The line of the import is written at any time.
     (error,) = set(done.stderr.splitlines()) - {"a line of the import"}
@@ -119,6 +133,9 @@ from tuner_app.data import datasets
 datasets.begin_csv("good.csv", target="label")
 before = set(sys.modules)
 datasets.load_dataset("good.csv")
-print(sorted(set(sys.modules) - before))
+try:
+    datasets.load_dataset("bad_row.csv")
+except ValueError:
+    print(sorted(set(sys.modules) - before))
 """
     assert start.run("-c", code).stdout == "[]\n"

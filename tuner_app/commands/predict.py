@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner_app.commands import options
 from tuner_app.errors import InputError, ProjectError
+from tuner_app.process import collector
 from tuner_app.storage.files import write_whole
 from tuner_app.storage.project import Project, projects
 
@@ -64,6 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _check_model(arguments, project, manifest)
     rows = _read_rows(arguments, project, manifest)
     predictor = load_predictor(project)
+    collector.resume()
     outputs = predictor.outputs(rows.x, arguments.batch_size)
     answers = predictor.target.answers(outputs)
     answers = answers[:, 0] if answers.shape[1:] == (1,) else answers
@@ -147,14 +149,22 @@ def _check_model(arguments: argparse.Namespace, project: Project, manifest: Mani
 
 
 def _read_rows(arguments: argparse.Namespace, project: Project, manifest: Manifest) -> _Rows:
-    return _from_file(arguments, manifest) if arguments.data is not None else _test_part(project, manifest)
+    """The rows; what the model could not take is refused here, before TensorFlow is loaded."""
+    from tuner_app.prediction.rows import checked_rows
+
+    rows = _from_file(arguments, manifest) if arguments.data is not None else _test_part(project, manifest)
+    checked_rows(rows.x, tuple(manifest.input_shape or ()))
+    return rows
 
 
 def _from_file(arguments: argparse.Namespace, manifest: Manifest) -> _Rows:
-    from tuner_app.data.tables import read_features
+    from tuner_app.data.tables import begin_features, read_features
+    from tuner_app.process.loading import begin_import
 
     target = manifest.target
     ignore = {name for name in (arguments.id_column, target) if name is not None}
+    begin_features(arguments.data, manifest.feature_names or (), ignore=ignore)
+    begin_import()  # The rows are read beside it.
     x, text = read_features(arguments.data, manifest.feature_names or (), ignore=ignore)
     ids = text.get(arguments.id_column) or _counted(len(x))
     labels = text.get(target) if target is not None else None

@@ -8,7 +8,6 @@ for.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import math
 import os
 import pathlib
@@ -20,7 +19,7 @@ import numpy.typing as npt
 
 from tuner_app.data.files import BUILT_IN, PACKED, abbreviated
 from tuner_app.data.labels import class_numbers
-from tuner_app.data.tables import check_unique, hint_at_missing_names, read_names, read_table
+from tuner_app.data.tables import check_unique, hint_at_missing_names, import_reader, read_names, read_table
 from tuner_app.errors import DataError, Remedy
 
 Array = npt.NDArray[Any]
@@ -153,7 +152,7 @@ def begin_csv(source: str, *, target: str) -> None:
         DataError: The file is not there, or its names are not those of a table with this target.
     """
     _checked_names(source, target)
-    importlib.import_module("pandas")
+    import_reader()
 
 
 def _load_csv(source: str, target: str) -> Dataset:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import importlib
 import io
 import os
 import re
@@ -118,15 +119,32 @@ def read_features(
         DataError: The file cannot be read, lacks columns, has others, or holds something else than numbers.
     """
     path = os.fspath(path)
-    names = read_names(path)
-    expected = list(feature_names) or [name for name in names if name not in ignore]
-    text = {name for name in names if name in ignore and name not in expected}
-    _check_features(path, names, expected, text)
+    names, expected, text = _features(path, feature_names, ignore)
     table = read_table(path, names, text)
     if table.names != expected:
         place = {name: i for i, name in enumerate(table.names)}
         return table.numbers[:, [place[name] for name in expected]], table.text
     return table.numbers, table.text
+
+
+def begin_features(path: str, feature_names: Sequence[str] = (), *, ignore: Collection[str] = ()) -> None:
+    """Refuse a file to predict for by its first line alone, and import what reading the rest needs.
+
+    Args:
+        path: The file.
+        feature_names: As in `read_features`.
+        ignore: As in `read_features`.
+
+    Raises:
+        DataError: The file is not there, lacks columns or has others.
+    """
+    _features(path, feature_names, ignore)
+    import_reader()
+
+
+def import_reader() -> None:
+    """Import what `read_table` would import: for who reads beside another import."""
+    importlib.import_module("pandas")
 
 
 def read_table(path: str, names: Sequence[str], text: Collection[str]) -> Table:
@@ -152,6 +170,17 @@ def read_table(path: str, names: Sequence[str], text: Collection[str]) -> Table:
     if len(beyond):
         second_look.check_whole(path, names, [number_columns[i] for i in beyond])
     return Table([names[i] for i in number_columns], numbers.array(), cells)
+
+
+def _features(
+    path: str, feature_names: Sequence[str], ignore: Collection[str]
+) -> tuple[list[str], list[str], Collection[str]]:
+    """A file's columns, those of the features in the order of the training, and those that stay text."""
+    names = read_names(path)
+    expected = list(feature_names) or [name for name in names if name not in ignore]
+    text = {name for name in names if name in ignore and name not in expected}
+    _check_features(path, names, expected, text)
+    return names, expected, text
 
 
 def _check_features(path: str, names: list[str], expected: list[str], text: Collection[str]) -> None:
