@@ -1,4 +1,4 @@
-"""The benchmarks' arithmetic: what is counted, compared and saved. The contenders themselves run in `make bench`."""
+"""The benchmarks: what is counted, compared and saved; and that every case runs, at a size that takes seconds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import bench
 import pytest
 import workloads
 from cases import CASES
-from cases.case import at_least, at_most, figure_text
+from cases.case import Case, at_least, at_most, figure_text
 from cases.command import phases
 from comparison import compare
 from contenders import gemm_floor, overhead
@@ -27,6 +27,7 @@ from rounds import run_case, schedule
 from workloads import OverheadWorkload, Workload
 
 BENCHMARKS = pathlib.Path(__file__).resolve().parents[2] / "benchmarks"
+KERAS_MNIST = pathlib.Path.home() / ".keras" / "datasets" / "mnist.npz"
 NAMES = ["nodes=32 learning_rate=0.001", "nodes=64 learning_rate=0.001"]
 
 
@@ -269,3 +270,23 @@ def test_bad_arguments_are_refused(capsys: pytest.CaptureFixture[str], arguments
     with pytest.raises(SystemExit, match="2"):
         bench.main(arguments)
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("name", ["command", "start", "digits", "overhead"])
+def test_a_case_runs_from_the_command_line(name: str, tmp_path: pathlib.Path) -> None:
+    case = CASES[name]
+    assert isinstance(case, Case)
+    if "scikeras_n_jobs_1" in case.contenders:
+        pytest.importorskip("scikeras", reason="the peers come with the dependency group `bench`")
+    if name == "command" and not (workloads.MNIST_FILE.exists() or KERAS_MNIST.exists()):
+        pytest.skip("MNIST would have to be downloaded")
+    arguments = [str(BENCHMARKS / "bench.py"), name, "--quick", "--output", str(tmp_path)]
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=580)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / f"{name}_quick.json").read_text())
+    assert [row["contender"] for row in report["table"]] == list(case.contenders)
+    assert report["figures"]
+    assert case.table(report) in done.stdout
+    assert section(tmp_path) == ""  # a quick run never reaches the README
