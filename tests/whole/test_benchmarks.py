@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import os
@@ -17,6 +18,7 @@ import workloads
 from cases import CASES
 from cases.case import Case, at_least, at_most, figure_text
 from cases.command import phases
+from cases.scripts import Script, run_script
 from comparison import compare
 from contenders import gemm_floor, overhead
 from contenders.outcome import Clock
@@ -232,6 +234,51 @@ def test_the_command_is_held_against_the_better_peer_and_its_tail() -> None:
     rows = compare(runs, measure="process_seconds")
     figures = CASES["command"].figures({row["contender"]: row for row in rows})
     assert [(figure["value"], figure["met"]) for figure in figures] == [(9.0, True), (4.0, False), (10.0, True)]
+
+
+def test_a_script_of_its_own_becomes_a_report(tmp_path: pathlib.Path) -> None:
+    stub = tmp_path / "stub.py"
+    stub.write_text(
+        "import json, sys\n"
+        "if '--bad' in sys.argv: sys.exit(3)\n"
+        "json.dump({'machine': 'mine', 'words': sys.argv[1:-1]}, open(sys.argv[-1], 'w'))\n"
+    )
+    script = Script(name="stub", command=(str(stub), "a"), quick=("b",), figures=lambda report: [], table=str)
+    report = run_script(script, quick=True, folder=tmp_path)
+    assert report["words"] == ["a", "b", "--json"]
+    assert report["machine"]["cores"] >= 1
+    assert save(report, tmp_path).name == "stub_quick.json"
+    with pytest.raises(ContenderError, match="It ended with 3"):
+        run_script(dataclasses.replace(script, quick=("--bad",)), quick=True, folder=tmp_path)
+
+
+def test_the_zoo_is_held_against_its_bars() -> None:
+    rows = [
+        {"kind": "dense", "seconds": {"model.fit": 6.0, "default": 2.0, "xla": 2.0}, "speed": 3.0, "beyond_best": 1.0},
+        {"kind": "cnn", "seconds": {"model.fit": 0.9, "default": 1.0}, "speed": 0.9, "beyond_best": None},
+    ]
+    zoo = CASES["zoo"]
+    values = {figure["name"]: (figure["value"], figure["met"]) for figure in zoo.figures({"table": rows})}
+    assert values == {
+        "kinds of model": (2, False),
+        "least model.fit / default": (0.9, False),
+        "median of model.fit / default": (pytest.approx(1.95), False),
+        "greatest default / the better of our engines": (1.0, True),
+    }
+    assert "| cnn   | 0.90        | -          | -       | -     | 1.00      | 0.90  " in zoo.table({"table": rows})
+
+
+def test_the_memory_is_held_against_its_bar() -> None:
+    report = {
+        "data": {"build": {"data_bytes": 1.5e9, "peak_bytes": 4.5e9, "ratio": 3.0}},
+        "architectures": {"xla": {"count": 40, "megabytes_each": 0.25}},
+    }
+    memory = CASES["memory"]
+    assert [figure_text(figure, quick=False) for figure in memory.figures(report)] == [
+        "peak / data with Keras Tuner's own fit: 3.00 times (at most 2.2: missed)",
+        "left by each architecture (xla): 0.25 MB",
+    ]
+    assert "| build | 1500    | 4500    | 3.00 " in memory.table(report)
 
 
 def test_the_readme_shows_what_is_saved() -> None:
