@@ -47,7 +47,7 @@ format: $(VENV)/ready-to-test ## put format and imports right
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 
-bench: $(VENV)/ready-to-bench ## measure beside SciKeras and Keras Tuner: 7 cases of 2 to 15 minutes each, over an hour (ARGS="command digits")
+bench: $(VENV)/ready-to-bench ## measure beside SciKeras and Keras Tuner: cases of 3 to 15 minutes each, over an hour (ARGS="command digits")
 	@$(BIN)/python benchmarks/bench.py $(ARGS)
 
 bench-full: $(VENV)/ready-to-bench ## the tutorial's whole search with the refit, each contender once (half an hour to over an hour)

@@ -19,6 +19,7 @@ from typing import Any
 import tables
 from cases.case import figure_text
 from cases.scripts import memory_table
+from comparison import OURS
 from machine import RESULTS
 from workloads import ROOT
 
@@ -55,10 +56,17 @@ def _case(path: pathlib.Path, write: Callable[[Report], tuple[str, str]]) -> Ite
     if path.exists():
         report = json.loads(path.read_text(encoding="utf-8"))
         caption, table = write(report)
-        yield textwrap.fill(f"{caption} {measured_on(report)}", 120, break_on_hyphens=False, break_long_words=False)
+        words = " ".join([caption, *_agreement(report), measured_on(report)])
+        yield textwrap.fill(words, 120, break_on_hyphens=False, break_long_words=False)
         yield table
         if report.get("figures"):
             yield "\n".join(f"- {figure_text(figure, quick=False)}" for figure in report["figures"])
+
+
+def _agreement(report: Report) -> list[str]:
+    """How far our means are from scikit-learn's, in a sentence, where both were searched."""
+    differences = [row.get("score_difference") for row in report["table"] if row.get("contender") == OURS]
+    return [f"Our means agree with scikit-learn's within {number:.4f}." for number in differences if number is not None]
 
 
 def measured_on(report: Report) -> str:
