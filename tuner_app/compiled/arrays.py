@@ -5,6 +5,7 @@ Owns types and shapes of single arrays and of nested ones. Which rows of them a 
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import keras
@@ -12,6 +13,11 @@ import numpy as np
 import tensorflow as tf
 
 from tuner_app.folds.rows import map_arrays
+
+# From here on an array's copies count (a megabyte).
+_LARGE_BYTES = 2**20
+# To so many bytes TensorFlow aligns a tensor's memory; what is not aligned it copies.
+_ALIGNMENT = 64
 
 
 class NotCompilableError(Exception):
@@ -37,11 +43,29 @@ def as_tensor(array: Any) -> Any:
     Raises:
         NotCompilableError: TensorFlow has no tensor for such an array.
     """
+    plain = as_keras_array(array)
     try:
-        return tf.convert_to_tensor(as_keras_array(array))
+        if plain.nbytes >= _LARGE_BYTES and plain.dtype.kind in "fiu" and not _has_gpu():
+            return _copied_once(plain)
+        return tf.convert_to_tensor(plain)
     except (TypeError, ValueError, tf.errors.OpError) as error:
         kind = getattr(array, "dtype", type(array).__name__)
         raise NotCompilableError(f"arrays of type {kind} cannot become tensors") from error
+
+
+def _copied_once(array: Any) -> Any:
+    """A tensor on the CPU that is a copy of an array, for which no second copy is made on the way."""
+    # `convert_to_tensor` copies NumPy's memory twice, to align it and to own it: two more data sets at the peak.
+    memory = np.empty(array.nbytes + _ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % _ALIGNMENT
+    aligned = memory[begin : begin + array.nbytes].view(array.dtype).reshape(array.shape)
+    np.copyto(aligned, array)
+    return tf.experimental.dlpack.from_dlpack(aligned.__dlpack__())  # which takes aligned memory as it is
+
+
+@functools.cache
+def _has_gpu() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def with_text_tensors(structure: Any) -> Any:
