@@ -16,6 +16,8 @@ from tuner_app.records.tasks import FoldTask
 from tuner_app.search.loop import run_search
 from tuner_app.search.policy import AllFolds
 from tuner_app.search.spec import SearchOutcome
+from tuner_app.storage.journal import Journal
+from tuner_app.storage.project import Project
 
 ROWS = np.arange(30)
 SPLITS = [(np.delete(ROWS, range(first, first + 10)), ROWS[first : first + 10]) for first in (0, 10, 20)]
@@ -43,7 +45,14 @@ def late_best(values: Mapping[str, Any], fold: int) -> float:
 
 
 def played(
-    folder: Path, n_jobs: int, values: list[dict[str, Any]], seconds: Mapping[Any, float], score: Score, **changes: Any
+    folder: Path,
+    n_jobs: int,
+    values: list[dict[str, Any]],
+    seconds: Mapping[Any, float],
+    score: Score,
+    *,
+    records: Any = (),
+    **changes: Any,
 ) -> tuple[VirtualExecutor, SearchOutcome]:
     """A search of three folds on a clock of its own."""
 
@@ -53,7 +62,8 @@ def played(
 
     executor = VirtualExecutor(n_jobs, seconds_of, score)
     strategy = Listed(values, adaptive=False, lookahead=256, **changes)
-    spec = spec_of(folder, strategy, executor=executor, keeper=Kept(), splits=SPLITS, rows=30, policy=AllFolds(3))
+    parts = {"executor": executor, "records": records, "splits": SPLITS, "rows": 30, "policy": AllFolds(3)}
+    spec = spec_of(folder, strategy, keeper=Kept(), **parts)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tuner_app.search.schedule.perf_counter", executor.clock)
         outcome = run_search(dataclasses.replace(spec, plan=dataclasses.replace(spec.plan, n_splits=3)))
@@ -134,3 +144,10 @@ def test_the_numbers_are_the_same_for_any_number_of_jobs(tmp_path: Path, n_jobs:
     assert [[fold.seed for fold in one.folds] for one in outcome.candidates] == [
         [fold.seed for fold in one.folds] for one in alone.candidates
     ]
+
+
+def test_a_resumed_search_knows_how_long_fits_take(tmp_path: Path) -> None:
+    played(tmp_path, 2, NODES, MEASURED, best(512))
+    records = [record for record in Journal(Project(tmp_path, "search"), "id").read() if record.fold < 2]
+    executor, _ = played(tmp_path, 2, NODES, MEASURED, best(512), records=records)
+    assert [task.values["nodes"] for task in executor.tasks if not task.is_refit] == [512, 256, 128, 64, 32]

@@ -1,4 +1,5 @@
 """The order of events of a search.
 
-Owns the loop, which fit runs next, and who is told what. Knows no Keras Tuner, no files of its own, no screen.
+Owns the loop, which fit runs next, how long one may take, when the refit begins, and who is told what. Knows no Keras
+Tuner, no files of its own, no screen.
 """

@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from tuner_app.records.results import FoldResult
 from tuner_app.records.tasks import FoldTask
 
 Key = tuple[str, str]
@@ -75,13 +76,13 @@ class Durations:
         self._lines: dict[str, _Line] = defaultdict(_Line)
         self._begun: dict[str, set[str]] = defaultdict(set)
 
-    def begin(self, task: FoldTask) -> None:
+    def begin(self, task: FoldTask | FoldResult) -> None:
         """A task runs: its values will be known."""
         for name, value in task.values.items():
             self._begun[name].add(repr(value))
 
-    def learn(self, task: FoldTask, seconds: float) -> None:
-        """A task took so many seconds."""
+    def learn(self, task: FoldTask | FoldResult, seconds: float) -> None:
+        """A task took so many seconds; one of an earlier run is known by its record."""
         self.begin(task)
         logarithm = math.log(max(seconds, 1e-6))  # A clock may stand still.
         self._all.add(logarithm)

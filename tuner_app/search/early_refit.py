@@ -5,22 +5,18 @@ Owns when that is worth it. The model is the same whenever it is trained, so not
 
 from __future__ import annotations
 
-import math
-import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from tuner_app.execution.base import Ended, FoldStopped
 from tuner_app.records import tables
 from tuner_app.records.results import Candidate, FoldResult
-from tuner_app.records.score import ScoreRule
 from tuner_app.records.tasks import FoldTask
-from tuner_app.search.policy import FoldKey
+from tuner_app.search.candidates import Candidates
 from tuner_app.search.refit import expected_refit_seconds, refit_task
 from tuner_app.search.schedule import Schedule
 from tuner_app.search.spec import SearchSpec
+from tuner_app.search.standing import Standing
 from tuner_app.search.strategy import Proposal
-
-_Scores = dict[FoldKey, float]
 
 
 class Refits:
@@ -33,6 +29,7 @@ class Refits:
 
     def __init__(self, spec: SearchSpec, proposal_of: Callable[[str], Proposal]) -> None:
         self._spec, self._proposal_of = spec, proposal_of
+        self._standing = Standing(spec.plan.rule)
         self._best: Candidate | None = None
         self._wanted: FoldTask | None = None
         self._ended: Ended | None = None
@@ -46,7 +43,7 @@ class Refits:
             self._best = best
             self._drop()
 
-    def begin_early(self, schedule: Schedule, begun: Mapping[str, Sequence[FoldResult]], share_begun: float) -> None:
+    def begin_early(self, schedule: Schedule, candidates: Candidates) -> None:
         """Begin the refit of the best candidate so far where a later beginning would make the search longer.
 
         Otherwise it would run alone in the end, and the other cores idle. Until then the schedule is told of the
@@ -54,30 +51,20 @@ class Refits:
 
         Args:
             schedule: The fits that wait and that run.
-            begun: The fits of the candidates that have some, but not all.
-            share_begun: How many of all candidates have a fit: the likelier is it that who leads by now stays ahead.
+            candidates: The candidates that were asked for.
         """
         spec, best = self._spec, self._best
         wanted = spec.keeper is not None and spec.selects_by_score and spec.executor.n_jobs > 1
         if not wanted or not spec.executor.room:
             return
-        rival = self._rival(begun)
-        if rival is not None:
-            schedule.favour(rival, self._seconds(begun[rival]) * share_begun)
+        begun = candidates.begun()
+        rival = self._standing.rival(best, begun)
+        # The more candidates have a fit, the likelier is it that the one that leads stays ahead.
+        schedule.favour(rival, self._seconds(begun[rival]) * candidates.share_begun if rival is not None else 0.0)
         if best is None or self._wanted is not None or (rival is not None and len(schedule)):
             return  # It would most likely be dropped, and a fit is left that would not.
         if not len(schedule) or _is_due(self._seconds(best.folds), schedule, spec.executor.n_jobs):
             self._wanted = self._submit(best)
-
-    def _rival(self, begun: Mapping[str, Sequence[FoldResult]]) -> str | None:
-        """The trial that leads by the folds that it has; None where that is the best candidate itself."""
-        best, rule = self._best, self._spec.plan.rule
-        leader = None if best is None else (best.trial_id, _by_fold(best.folds, rule))
-        for trial_id, records in begun.items():
-            one = trial_id, _by_fold(records, rule)
-            if not any(map(math.isnan, one[1].values())) and (leader is None or _is_ahead(one, leader)):
-                leader = one
-        return None if leader is None or (best is not None and leader[0] == best.trial_id) else leader[0]
 
     def _seconds(self, folds: Sequence[FoldResult]) -> float:
         return expected_refit_seconds(folds, self._spec.splits, rows=self._spec.rows, rule=self._spec.plan.rule)
@@ -145,20 +132,3 @@ def _is_due(seconds: float, schedule: Schedule, n_jobs: int) -> bool:
     waiting, running = schedule.seconds_waiting(), schedule.seconds_running()
     until_next = min(running, default=0.0)
     return waiting + sum(running) <= (n_jobs - 1) * (seconds + until_next)
-
-
-def _by_fold(records: Sequence[FoldResult], rule: ScoreRule) -> _Scores:
-    return {(one.fold, one.execution): score for one, score in zip(records, rule(records), strict=True)}
-
-
-def _is_ahead(one: tuple[str, _Scores], other: tuple[str, _Scores]) -> bool:
-    """Whether one trial beats the other on the folds that both have, since one fold may be easier than another."""
-    (trial_id, scores), (other_id, others) = one, other
-    both = scores.keys() & others.keys()
-    difference = _mean(scores, both or scores) - _mean(others, both or others)
-    # Of equals the first one asked for is the best in the end, too.
-    return difference > 0 or (difference == 0 and tables.trial_order(trial_id) < tables.trial_order(other_id))
-
-
-def _mean(scores: _Scores, keys: Iterable[FoldKey]) -> float:
-    return statistics.fmean(scores[key] for key in sorted(keys))

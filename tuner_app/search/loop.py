@@ -68,6 +68,8 @@ class _Search:
         # A fit asks the executor whether to stop; the signal's handler tells it at once, whatever this thread is at.
         self.stop = StopRequest(spec.executor.stop)
         self._schedule = Schedule(spec.executor.n_jobs)
+        for record in spec.records:
+            self._learn(record)
         self._candidates = Candidates(spec, self._schedule.add, self._hear)
         self._refits = Refits(spec, self._candidates.proposal_of)
         self._running = 0  # Folds; refits are counted by themselves.
@@ -112,7 +114,7 @@ class _Search:
         )
         # While candidates are still to come, one of them may be better: a refit would most likely be dropped.
         if candidates.turn in (Turn.WAIT, Turn.DONE) and self._running:
-            self._refits.begin_early(schedule, candidates.begun(), candidates.share_begun)
+            self._refits.begin_early(schedule, candidates)
         while len(schedule) and self._spec.executor.room:
             self._start(schedule.next())
 
@@ -160,15 +162,19 @@ class _Search:
             raise ended.error
 
     def _take_record(self, task: FoldTask, record: FoldResult) -> None:
+        self._learn(record)
         self._spec.tell("fold_ended", record)
         if record.error is None:
-            # Without the compiling, which whichever fit comes first pays for all.
-            self._schedule.learn(task, record.fit_seconds + record.score_seconds)
             # An objective that no fit has is told by the first fit, not by a table of nothing at the end.
             self._spec.plan.rule.check_names(record.history or record.scores)
         elif self._spec.stops_at_a_failure:
             raise SearchError(f"A fit failed and error_score is 'raise'. Its traceback:\n{record.error}")
         self._candidates.take(task, record)
+
+    def _learn(self, record: FoldResult) -> None:
+        if record.error is None:  # A failed fit has ended before its time.
+            # Without the compiling, which whichever fit comes first pays for all.
+            self._schedule.learn(record, record.fit_seconds + record.score_seconds)
 
     def _hear(self, candidate: Candidate, is_new: bool) -> None:
         self._refits.compare(candidate)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable
 from time import perf_counter
 
+from tuner_app.records.results import FoldResult
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search.durations import Durations
 
@@ -32,8 +33,8 @@ class Schedule:
         self._durations = Durations()
         self._expected: dict[str, float] = {}  # By trial: the seconds of a fold, as of the last sorting.
         self._running: dict[FoldTask, float] = {}
-        self._leader: tuple[str, float] | None = None
-        self._news, self._seconds_since = 0, 0.0
+        self._leader: tuple[str | None, float] = None, 0.0
+        self._added, self._seconds_since = 0, 0.0  # Since the last sorting.
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -41,30 +42,29 @@ class Schedule:
     def add(self, task: FoldTask) -> None:
         """A task more, behind those that wait."""
         self._waiting.append(task)
-        self._news += 1
+        self._added += 1
 
     def next(self) -> FoldTask:
         """Take out the task to run next: it runs from now on."""
         self._refresh()
         task = self._waiting.pop(0)
         self._running[task] = perf_counter()
-        self._durations.begin(task)
+        if self._is_ordered:
+            self._durations.begin(task)
         return task
 
     def end(self, task: FoldTask) -> None:
         """A task runs no longer, whatever came of it."""
         self._running.pop(task, None)
 
-    def learn(self, task: FoldTask, seconds: float) -> None:
-        """A task took so many seconds."""
-        self._durations.learn(task, seconds)
-        self._news += 1
-        self._seconds_since += seconds
+    def learn(self, task: FoldTask | FoldResult, seconds: float) -> None:
+        """A task took so many seconds; one of an earlier run is known by its record."""
+        if self._is_ordered:
+            self._durations.learn(task, seconds)
+            self._seconds_since += seconds
 
-    def favour(self, trial_id: str, seconds: float) -> None:
-        """Say which candidate leads, and how long what comes after its folds will take."""
-        if self._leader is None or self._leader[0] != trial_id:
-            self._news += 1
+    def favour(self, trial_id: str | None, seconds: float) -> None:
+        """Say which candidate leads (None: no waiting one), and how long what comes after its folds will take."""
         self._leader = trial_id, seconds
 
     def seconds_waiting(self) -> float:
@@ -81,11 +81,11 @@ class Schedule:
         return [(task, now - began) for task, began in self._running.items()]
 
     def _refresh(self) -> None:
-        if not self._is_ordered or not self._news:
+        if not self._is_ordered or not (self._added or self._seconds_since):
             return
         cost = len(self._waiting) * _LOOK_SECONDS
         # Fits of seconds are worth a look after each of them; those of a millisecond, with hundreds waiting, are not.
-        if self._seconds_since * _SHARE_OF_FITS >= cost or self._news > len(self._waiting) // 4:
+        if self._seconds_since * _SHARE_OF_FITS >= cost or self._added > len(self._waiting) // 2:
             self._sort()
 
     def _sort(self) -> None:
@@ -101,11 +101,11 @@ class Schedule:
         self._waiting.sort(key=lambda task: urgency[task.trial_id], reverse=True)
         if probes := self._probes(sorted(firsts.values(), key=lambda task: urgency[task.trial_id], reverse=True)):
             self._waiting.sort(key=lambda task: task not in probes)
-        self._news, self._seconds_since = 0, 0.0
+        self._added, self._seconds_since = 0, 0.0
 
     def _urgency(self, task: FoldTask) -> tuple[float, float]:
         expected = self._expected[task.trial_id]
-        if self._leader is not None and task.trial_id == self._leader[0]:
+        if task.trial_id == self._leader[0]:
             expected += self._leader[1]
         # What may be the longest of all comes first, and of such the one that is likely to be.
         return expected, self._durations.guess(task) if math.isinf(expected) else 0.0
