@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -120,3 +122,16 @@ def test_weights_are_untouched_by_a_fit_that_is_refused_and_then_fails() -> None
     before, after = in_new_thread(run)
     for left, right in zip(before, after, strict=True):
         np.testing.assert_array_equal(left, right)
+
+
+def test_a_model_that_keras_has_trained_does_not_stay_in_memory() -> None:
+    def fit() -> weakref.ref[keras.Model]:
+        outcome = train(
+            dense, {"x": X, "y": LABELS, "epochs": 1, "callbacks": [BatchCounter()]}, after=model_fit.detach
+        )
+        assert outcome.context.last is None
+        return weakref.ref(outcome.model)
+
+    model = fit()
+    gc.collect()
+    assert model() is None

@@ -87,16 +87,18 @@ def test_a_traced_function_on_other_variables() -> None:
     assert (float(concrete(tf.constant(1.0))), float(bound(tf.constant(1.0)))) == (2.0, 11.0)
 
 
+@tf.custom_gradient
+def twice(x: Any) -> Any:
+    return 2 * x, lambda upstream: 2 * upstream
+
+
+def registered() -> int:
+    from tensorflow.python.framework import ops
+
+    return sum(name.startswith("CustomGradient-") for name in ops.gradient_registry._registry)
+
+
 def test_gradients_of_named_graphs_are_forgotten_and_others_kept() -> None:
-    @tf.custom_gradient
-    def twice(x: Any) -> Any:
-        return 2 * x, lambda upstream: 2 * upstream
-
-    def registered() -> int:
-        from tensorflow.python.framework import ops
-
-        return sum(name.startswith("CustomGradient-") for name in ops.gradient_registry._registry)
-
     before = registered()
     foreign = tf.function(lambda x: twice(x)).get_concrete_function(tf.TensorSpec(()))
     ours = tf_function(lambda x: twice(x)).get_concrete_function(tf.TensorSpec(()))
@@ -104,3 +106,15 @@ def test_gradients_of_named_graphs_are_forgotten_and_others_kept() -> None:
     private.forget_gradients(GRAPH_NAME)
     assert registered() == before + 1
     assert float(foreign(tf.constant(3.0))) == float(ours(tf.constant(3.0))) == 6.0
+
+
+def test_gradients_of_a_models_graphs_are_forgotten_and_others_kept() -> None:
+    model, other = dense(), dense()
+    before = registered()
+    for each in (model, other):
+        tf.function(lambda x, each=each: twice(each(x))).get_concrete_function(tf.TensorSpec((None, 6)))
+    assert registered() == before + 2
+    private.forget_gradients_of(model)
+    assert registered() == before + 1
+    private.forget_gradients_of(other)
+    assert registered() == before

@@ -46,7 +46,10 @@ def fit_by_keras(model: keras.Model, fit: Callable[..., Any], context: FitContex
     if is_in_memory(rest["validation_data"]):
         rest["validation_batch_size"] = options["validation_batch_size"] or batch_size
     batches = _RowBatches(train, context, batch_size=batch_size, shuffle=bool(options["shuffle"]))
-    return fit(batches, shuffle=False, validation_steps=options["validation_steps"], **rest)
+    try:
+        return fit(batches, shuffle=False, validation_steps=options["validation_steps"], **rest)
+    finally:
+        batches.let_go()
 
 
 def _with_callback(options: dict[str, Any], callback: keras.callbacks.Callback) -> dict[str, Any]:
@@ -66,6 +69,12 @@ class _RowBatches(keras.utils.PyDataset):
         self._parts = [part for part in parts if part is not None]
         self._context, self._batch_size, self._shuffle = context, batch_size, shuffle
         self._order = parts[0].index
+
+    def let_go(self) -> None:
+        """Give up the data and the fit: `tf.data` never forgets the function that reads these batches."""
+        # TensorFlow 2.21 ties it to the default graph of the process, and the fit's stages hold the model.
+        self._parts = []
+        del self._context
 
     def __len__(self) -> int:
         return -(-len(self._order) // self._batch_size)

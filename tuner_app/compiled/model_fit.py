@@ -80,9 +80,10 @@ def attach(model: keras.Model, context: FitContext) -> None:
 
 
 def detach(model: keras.Model) -> None:
-    """Give a model's methods back to Keras."""
+    """Give a model's methods back to Keras, and let TensorFlow forget its training."""
     for name in ATTACHED:
         vars(model).pop(name, None)
+    private.forget_gradients_of(model)
 
 
 def predict_classes(model: keras.Model, context: FitContext, x: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -51,26 +51,40 @@ def forget_gradients(graph_name: str) -> None:
     whole graph. Nobody differentiates a training step, so these are of no use once a step is traced. Whoever calls this
     holds the build lock: another thread's trace would add to the registry meanwhile.
     """
+    _forget_gradients(lambda graph: str(graph.name).startswith(graph_name))
+
+
+def forget_gradients_of(model: keras.Model) -> None:
+    """The same for a model that Keras's own `fit` has trained: else it stays in memory for ever, with its graphs.
+
+    Any thread may call it while others trace: it leaves alone whatever holds none of the model's variables.
+    """
+    handles = {id(variable.value.handle) for variable in model.variables}
+    _forget_gradients(lambda graph: any(id(tensor) in handles for tensor in graph.external_captures))
+
+
+def _forget_gradients(is_over: Callable[[FuncGraph], bool]) -> None:
     entries = getattr(getattr(tf_ops, "gradient_registry", None), "_registry", {})
-    for name in [name for name in list(entries) if name.startswith("CustomGradient-")]:
-        if _is_of_graphs_named(graph_name, entries[name]["type"]):
-            del entries[name]
+    for name, entry in list(entries.items()):
+        if name.startswith("CustomGradient-") and any(map(is_over, _traces_of(entry["type"]))):
+            entries.pop(name, None)  # Another thread may have been quicker.
 
 
-def _is_of_graphs_named(graph_name: str, gradient: Any) -> bool:
+def _traces_of(gradient: Any) -> list[FuncGraph]:
+    """The traced functions that a registered gradient keeps, each the outermost."""
     # The names are those of variables within `tf.custom_gradient`; where they are others, nothing is forgotten.
     within = inspect.getclosurevars(gradient).nonlocals.get("tape_grad_fn")
     result = inspect.getclosurevars(within).nonlocals.get("result") if within is not None else None
     graphs = [getattr(tensor, "graph", None) for tensor in tf.nest.flatten(result)]
-    return any(graph is not None and _outermost_name(graph).startswith(graph_name) for graph in graphs)
+    return [graph for graph in map(_outermost, graphs) if graph is not None]
 
 
-def _outermost_name(graph: Any) -> str:
-    """The name of the function that a graph (the body of a loop, say) is a part of."""
-    name = ""
+def _outermost(graph: Any) -> FuncGraph | None:
+    """The function that a graph (the body of a loop, say) is a part of; None where it is no function's."""
+    outermost = None
     while isinstance(graph, FuncGraph):
-        name, graph = str(graph.name), graph.outer_graph
-    return name
+        outermost, graph = graph, graph.outer_graph
+    return outermost
 
 
 def layers_of(model: keras.Model, *, include_self: bool = False) -> list[Any]:
