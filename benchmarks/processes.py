@@ -79,14 +79,20 @@ def run_process(name: str, command: Sequence[str], *, folder: pathlib.Path, memo
             if process.returncode is None:
                 _end_family(process.pid)
     if process.returncode:
-        tail = "\n".join(output.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
-        raise ContenderError(f"{name} must end with exit code 0. It ended with {process.returncode}:\n{tail}")
+        raise ContenderError(
+            f"{name} must end with exit code 0. It ended with {process.returncode}:\n{last_lines(output)}"
+        )
     return Finished(
         started=started,
         seconds=seconds,
         processor_seconds=usage.ru_utime + usage.ru_stime,
         peak_bytes=max(*peaks, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)),
     )
+
+
+def last_lines(output: pathlib.Path) -> str:
+    """The end of what a process has said, where the reason of its failure stands."""
+    return "\n".join(output.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
 
 
 def environment(folder: pathlib.Path) -> dict[str, str]:

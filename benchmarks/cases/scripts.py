@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 
 import tables
 from machine import machine, versions
-from processes import ContenderError, environment
+from processes import ContenderError, environment, last_lines
 
 from cases.case import Figure, Report, Row, at_least, at_most, plain
 
@@ -59,10 +59,13 @@ def run_script(script: Script, *, quick: bool, folder: pathlib.Path) -> Report:
     outcome = own / "outcome.json"
     name, *arguments = script.command
     command = [sys.executable, str(HERE / name), *arguments, *(script.quick if quick else ()), "--json", str(outcome)]
-    with _running(command, own) as process:
+    errors = own / "errors.txt"
+    with _running(command, own, errors) as process:
         code = process.wait()
     if code or not outcome.exists():
-        raise ContenderError(f"{name} must end with exit code 0 and leave its report. It ended with {code}.")
+        raise ContenderError(
+            f"{name} must end with exit code 0 and leave its report. It ended with {code}:\n{last_lines(errors)}"
+        )
     report: Report = json.loads(outcome.read_text(encoding="utf-8"))
     head = {"case": script.name, "quick": quick, "machine": machine(), "versions": versions()}
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -70,9 +73,10 @@ def run_script(script: Script, *, quick: bool, folder: pathlib.Path) -> Report:
 
 
 @contextlib.contextmanager
-def _running(command: list[str], folder: pathlib.Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that says what it does on our screen, and ends with the block."""
-    process = subprocess.Popen(command, env=environment(folder))
+def _running(command: list[str], folder: pathlib.Path, errors: pathlib.Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that prints on our screen, but for what TensorFlow says on stderr, and ends with the block."""
+    with errors.open("wb") as stream:
+        process = subprocess.Popen(command, env=environment(folder), stderr=stream)
     try:
         yield process
     finally:
