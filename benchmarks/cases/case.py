@@ -65,7 +65,8 @@ def plain(name: str, value: float, unit: str = " times") -> Figure:
 def figure_text(figure: Figure, *, quick: bool) -> str:
     """A figure in words, with its bar; a quick run is not held against it."""
     bar = f" ({figure['bar']}{'' if figure['met'] else ': missed'})" if figure["bar"] and not quick else ""
-    return f"{figure['name']}: {figure['value']:.2f}{figure['unit']}{bar}"
+    value = figure["value"]
+    return f"{figure['name']}: {value if isinstance(value, int) else f'{value:.2f}'}{figure['unit']}{bar}"
 
 
 def fastest_peer(rows: Mapping[str, Row], names: tuple[str, ...], measure: str) -> float | None:

@@ -93,10 +93,12 @@ def zoo_figures(report: Report) -> list[Figure]:
     rows = report["table"]
     speeds = [row["speed"] for row in rows if row["speed"] is not None]
     beyond = [row["beyond_best"] for row in rows if row["beyond_best"] is not None]
+    failed = [row for row in rows if "default" in row["errors"]]
     if not speeds or not beyond:
         return []
     return [
-        at_least("kinds of model", len(rows), 18, ""),
+        at_least("kinds of model", len(speeds), 18, ""),
+        at_most("kinds that the default did not train", len(failed), 0, ""),
         at_least("least model.fit / default", min(speeds), 0.97),
         at_least("median of model.fit / default", statistics.median(speeds), 2.0),
         at_most("greatest default / the better of our engines", max(beyond), 1.15),

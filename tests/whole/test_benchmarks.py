@@ -225,6 +225,7 @@ def test_a_figure_is_held_against_its_bar() -> None:
     ratio = at_least("peer / ours", 4.0, 5.0)
     assert figure_text(ratio, quick=False) == "peer / ours: 4.00 times (at least 5: missed)"
     assert figure_text(ratio, quick=True) == "peer / ours: 4.00 times"
+    assert figure_text(at_least("kinds", 30, 18, ""), quick=False) == "kinds: 30 (at least 18)"
     assert figure_text(at_most("beyond", 8.5, 9.0, " s"), quick=False) == "beyond: 8.50 s (at most 9)"
 
 
@@ -254,13 +255,27 @@ def test_a_script_of_its_own_becomes_a_report(tmp_path: pathlib.Path) -> None:
 
 def test_the_zoo_is_held_against_its_bars() -> None:
     rows = [
-        {"kind": "dense", "seconds": {"model.fit": 6.0, "default": 2.0, "xla": 2.0}, "speed": 3.0, "beyond_best": 1.0},
-        {"kind": "cnn", "seconds": {"model.fit": 0.9, "default": 1.0}, "speed": 0.9, "beyond_best": None},
+        {
+            "kind": "dense",
+            "seconds": {"model.fit": 6.0, "default": 2.0, "xla": 2.0},
+            "speed": 3.0,
+            "beyond_best": 1.0,
+            "errors": {},
+        },
+        {"kind": "cnn", "seconds": {"model.fit": 0.9, "default": 1.0}, "speed": 0.9, "beyond_best": None, "errors": {}},
+        {
+            "kind": "odd",
+            "seconds": {"model.fit": 1.0},
+            "speed": None,
+            "beyond_best": None,
+            "errors": {"default": "No."},
+        },
     ]
     zoo = CASES["zoo"]
     values = {figure["name"]: (figure["value"], figure["met"]) for figure in zoo.figures({"table": rows})}
     assert values == {
         "kinds of model": (2, False),
+        "kinds that the default did not train": (1, False),
         "least model.fit / default": (0.9, False),
         "median of model.fit / default": (pytest.approx(1.95), False),
         "greatest default / the better of our engines": (1.0, True),
