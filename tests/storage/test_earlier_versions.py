@@ -16,19 +16,11 @@ from support.fakes import FakeFitter, late
 
 from tuner_app.commands import predict, report, tune
 from tuner_app.compiled.context import ENGINE_RULE
-from tuner_app.process import devices
 
 PROJECTS = Path(__file__).parents[1] / "support" / "first_version"
 
 # Keras turns variables into arrays in a way that NumPy has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-
-@pytest.fixture(autouse=True)
-def _threads_of_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever TensorFlow was told by other tests: the number of threads is compared, too."""
-    now = devices.configure()
-    monkeypatch.setattr(devices, "configure", lambda: {**now, "intra_op_threads": 1})
 
 
 @pytest.fixture(name="directory")
@@ -137,7 +129,7 @@ def test_its_fits_go_on_by_the_engine_that_it_was_begun_with(
         assert content["search_id"] == begun["search_id"]
     new = make_tuner(space, project_name="new")
     new.search(*data, epochs=2)
-    assert json.loads(new.project.search_file.read_text())["asked"]["engine_rule"] == ENGINE_RULE == 2
+    assert json.loads(new.project.search_file.read_text())["asked"]["engine_rule"] == ENGINE_RULE == 3
 
 
 def test_hyperparameters_that_its_fits_declared_are_kept(

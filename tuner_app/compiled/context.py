@@ -23,11 +23,12 @@ from tuner_app.compiled.programs import ProgramCache
 from tuner_app.compiled.stages import Stages
 from tuner_app.folds.rows import Rows, arrays_in, map_arrays
 
-ENGINE_RULE = 2
+ENGINE_RULE = 3
 """The number of the rule by which `engine` chooses XLA or a plain graph.
 
 A search keeps the rule that it was begun with, since another engine gives other last digits. 1: by the amount of work
-alone. 2: convolutions never by XLA on a CPU.
+alone. 2: convolutions never by XLA on a CPU. 3: plain graphs by TensorFlow's own executor, where an operation may use
+several threads.
 """
 
 

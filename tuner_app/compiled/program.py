@@ -7,7 +7,6 @@ program is the business of `signature`, which of them there are that of `program
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,8 +16,7 @@ import tensorflow as tf
 from tuner_app.compiled import private
 from tuner_app.compiled.arrays import NotCompilableError, batch_of, taken
 from tuner_app.compiled.building import build_for, build_lock
-from tuner_app.compiled.signature import configured, signature
-from tuner_app.compiled.traced import GRAPH_NAME, NotTransferableError, TracedFunction, tf_function
+from tuner_app.compiled.traced import GRAPH_NAME, TracedFunction, tf_function
 
 _ORDER = tf.TensorSpec((None,), tf.int32)
 _SCALAR = tf.TensorSpec((), tf.int32)
@@ -32,22 +30,21 @@ class Program:
         batch_size: Rows per training step.
         evaluation_batch_size: Rows per validation step.
         xla: Whether the training loop is compiled with XLA.
-        architecture: The signature of the models that share it; None for a program of one model.
+        one_thread: As in `TracedFunction`, for all functions.
 
     Attributes:
         refusal: Why the program does not work, once that is known.
     """
 
     def __init__(
-        self, *, specs: Any, batch_size: int, evaluation_batch_size: int, xla: bool, architecture: str | None = None
+        self, *, specs: Any, batch_size: int, evaluation_batch_size: int, xla: bool, one_thread: bool = True
     ) -> None:
         self.batch_size = batch_size
         self.evaluation_batch_size = evaluation_batch_size
         self.xla = xla
+        self._one_thread = one_thread
         self.refusal: str | None = None
         self._specs = specs
-        self._architecture = architecture
-        self._owner: weakref.ref[keras.Model] | None = None
         self._functions: dict[str, TracedFunction] = {}
 
     def function(self, name: str, model: keras.Model, specs: Any = None) -> TracedFunction:
@@ -60,45 +57,22 @@ class Program:
 
         Raises:
             NotCompilableError: The model's own step returns what a program cannot carry.
-            NotTransferableError: The program belongs to another model, or the model is of another architecture by now.
         """
         specs = specs or self._specs
         key = f"{name} {specs!r}"
         # One trace at a time, of all programs: tracing touches state of Keras's that all threads share.
         with build_lock:
-            if self._owner is not None and self._owner() is not model:
-                raise NotTransferableError
             if key not in self._functions:
-                self._trace(key, name, model, specs)
+                try:
+                    self._functions[key] = getattr(self, f"_{name}")(model, specs)
+                finally:
+                    private.forget_gradients(GRAPH_NAME)
             return self._functions[key]
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether any model of its architecture may run it."""
-        return self._architecture is not None and self._owner is None
-
-    @property
-    def runs_users_code(self) -> bool:
-        """Whether there may be code of the user's in it."""
-        return configured(self._architecture) is None
-
-    def _trace(self, key: str, name: str, model: keras.Model, specs: Any) -> None:
-        # Code of the user's may have changed what it depends on: since the signature was taken (another thread, a
-        # callback), or while it is traced (a counter in Python). Then it may have done so in another way elsewhere.
-        checks = self.is_shared and self.runs_users_code
-        if checks and signature(model) != self._architecture:
-            raise NotTransferableError
-        try:
-            self._functions[key] = getattr(self, f"_{name}")(model, specs)
-        finally:
-            private.forget_gradients(GRAPH_NAME)
-        if checks and signature(model) != self._architecture:
-            self._owner = weakref.ref(model)
 
     def _loop(self, model: keras.Model, specs: Any) -> TracedFunction:
         """All training steps of an epoch that have the full batch size (XLA), or all of them (plain graph)."""
         run = self._steps(model, "train_step", specs, self.batch_size, whole_batches=self.xla)
-        return TracedFunction(model, run, (*specs, _ORDER, _SCALAR, _SCALAR), xla=self.xla)
+        return TracedFunction(model, run, (*specs, _ORDER, _SCALAR, _SCALAR), xla=self.xla, one_thread=self._one_thread)
 
     def _tail(self, model: keras.Model, specs: Any) -> TracedFunction:
         """The last, shorter batch: a plain graph, because XLA would compile the step a second time for it."""
@@ -106,12 +80,12 @@ class Program:
         def step(x: Any, y: Any, weight: Any, order: Any) -> Any:
             return results_of(model, model.train_step(batch_of(x, y, weight, order)))
 
-        return TracedFunction(model, step, (*specs, _ORDER))
+        return TracedFunction(model, step, (*specs, _ORDER), one_thread=self._one_thread)
 
     def _evaluate(self, model: keras.Model, specs: Any) -> TracedFunction:
         """Validation: a plain graph, which runs as fast as XLA's here and compiles in a fraction of the time."""
         run = self._steps(model, "test_step", specs, self.evaluation_batch_size, whole_batches=False)
-        return TracedFunction(model, run, (*specs, _ORDER, _SCALAR, _SCALAR))
+        return TracedFunction(model, run, (*specs, _ORDER, _SCALAR, _SCALAR), one_thread=self._one_thread)
 
     def _steps(
         self, model: keras.Model, name: str, specs: Any, batch_size: int, *, whole_batches: bool
@@ -155,7 +129,7 @@ class Program:
             _, classes = tf.while_loop(lambda begin, _: begin < rows, body, state, parallel_iterations=1)
             return classes.concat()
 
-        return TracedFunction(model, predict, (specs[0], _ORDER))
+        return TracedFunction(model, predict, (specs[0], _ORDER), one_thread=self._one_thread)
 
 
 def results_of(model: keras.Model, logs: Any) -> Any:

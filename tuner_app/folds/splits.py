@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import numbers
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -49,6 +50,25 @@ def make_splits(cv: Any, x: Any, y: Any, groups: Any = None, *, classes: Any = N
         ) from error
     _check_folds(splits, cv)
     return splits
+
+
+def number_of_splits(cv: Any) -> int | None:
+    """How many folds a `cv` makes, as far as that is known without the data.
+
+    Args:
+        cv: As in `make_splits`.
+
+    Returns:
+        The number; None where the data decide it (`LeaveOneOut`), or where to count them would use them up.
+    """
+    if isinstance(cv, numbers.Integral) and not isinstance(cv, bool):
+        return int(cv)
+    if hasattr(cv, "split") and hasattr(cv, "get_n_splits"):
+        # A splitter of any make: one that needs the data says so in an exception of its own choice.
+        with contextlib.suppress(Exception):
+            return int(cv.get_n_splits())
+        return None
+    return len(cv) if isinstance(cv, Sequence) and not isinstance(cv, str) else None
 
 
 def _check_number(n_folds: Any, rows: int) -> None:

@@ -60,11 +60,14 @@ class DenseHyperModel(keras_tuner.HyperModel):
         self.learning_rates = [float(rate) for rate in learning_rates]
         self.input_scale = input_scale
 
+    def declare_hyperparameters(self, hp: keras_tuner.HyperParameters) -> None:
+        """Declare the grid before any build: a search of few fits gives each more threads."""
+        if type(self).build is DenseHyperModel.build:  # Another `build` may have another space.
+            self._choices(hp)
+
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
         """A compiled model for one candidate."""
-        # In this order: it is that of the columns in every table of a project.
-        learning_rate = hp.Choice("learning_rate", self.learning_rates)
-        nodes = hp.Choice("nodes", self.nodes)
+        learning_rate, nodes = self._choices(hp)
         model = keras.Sequential(
             [
                 keras.Input(self.input_shape),
@@ -80,6 +83,11 @@ class DenseHyperModel(keras_tuner.HyperModel):
             metrics=["accuracy"],
         )
         return model
+
+    def _choices(self, hp: keras_tuner.HyperParameters) -> tuple[float, int]:
+        """A candidate's learning rate and nodes."""
+        # In this order: it is that of the columns in every table of a project.
+        return hp.Choice("learning_rate", self.learning_rates), hp.Choice("nodes", self.nodes)
 
     def _scaling(self) -> keras.layers.Layer:
         return Standardization() if self.input_scale is None else keras.layers.Rescaling(1.0 / self.input_scale)

@@ -53,6 +53,18 @@ def read_description(project: Project) -> dict[str, Any] | None:
     return content
 
 
+def recorded_threads(project: Project) -> int | None:
+    """The threads of an operation that a project's search was begun with; None where no file says it.
+
+    Asked before TensorFlow starts, and so before the project is locked and its file is checked: nothing is set aside.
+    """
+    try:
+        threads = read_json(project.search_file)["asked"]["intra_op_threads"]
+    except (ProjectError, KeyError, TypeError, ValueError):
+        return None
+    return threads if isinstance(threads, int) and not isinstance(threads, bool) and threads >= 0 else None
+
+
 def check_consistent(content: Mapping[str, Any]) -> None:
     """Check that the parts of a whole `search.json` say the same, also where its version knew no checksum.
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tuner_app.errors import InputError
+from tuner_app.records.checks import check_whole
 from tuner_app.records.score import Objective, ScoreRule
 
 # Keras Tuner's methods that run one trial, alone and as a whole.
@@ -33,6 +34,18 @@ def check_overridden(cls: type, base: type) -> None:
                 f"{cls.__name__} must not override {name}, which is never called: a trial is several folds, "
                 "and each is a fit of its own. Override HyperModel.fit instead; it is called for each fold."
             )
+
+
+def check_numbers(*, max_trials: Any, seed: Any, executions_per_trial: Any) -> None:
+    """Check the whole numbers; `max_trials` and `seed` may be None.
+
+    Raises:
+        InputError: One is something else, or too small.
+    """
+    for name, value, least in (("max_trials", max_trials, 1), ("seed", seed, 0)):
+        if value is not None:
+            check_whole(name, value, least)
+    check_whole("executions_per_trial", executions_per_trial, 1)
 
 
 def checked_error_score(error_score: Any) -> float | str:

@@ -40,6 +40,7 @@ def identity(
     model: Mapping[str, Any] | None,
     *,
     engine_rule: int,
+    intra_op_threads: int,
 ) -> dict[str, Any]:
     """What must be the same for a search to go on: whatever can change a number.
 
@@ -50,6 +51,7 @@ def identity(
         fit_options: What `HyperModel.fit` gets beyond the data.
         model: What a model of the default hyperparameters is; None where there is none to look at.
         engine_rule: The rule by which the engine of a fit is chosen, see `compiled.engine`: that of the first run.
+        intra_op_threads: The threads of an operation: those of the first run.
     """
     asked = {
         "data": {"rows": data.rows, "fingerprint": data.fingerprint()},
@@ -65,7 +67,7 @@ def identity(
         "executions_per_trial": settings.executions,
         "max_trials": settings.max_trials,
         "seed": settings.seed,
-        "intra_op_threads": settings.devices["intra_op_threads"],
+        "intra_op_threads": intra_op_threads,
         "compiled_epochs": {"compile_epochs": settings.compile_epochs, "jit_compile": settings.jit_compile},
     }
     asked["engine_rule"] = engine_rule

@@ -22,7 +22,6 @@ from tuner_app.data.fit_options import check_fit_options
 from tuner_app.errors import ProjectError, RefitFailedWarning
 from tuner_app.execution.threads import count_jobs
 from tuner_app.prediction import rebuilding
-from tuner_app.process import devices
 from tuner_app.records import tables
 from tuner_app.records.results import FoldResult
 from tuner_app.records.score import ScoreRule
@@ -63,6 +62,9 @@ class CVTuner(FittedTuner, ModelsTuner, KerasTunerFace):
         ProjectError: The project cannot be used.
     """
 
+    # Set by each kind of tuner before it makes its oracle, which starts TensorFlow: see `operation_threads`.
+    devices: Mapping[str, Any]
+
     def __init__(
         self,
         oracle: Any,
@@ -92,7 +94,6 @@ class CVTuner(FittedTuner, ModelsTuner, KerasTunerFace):
         self.compile_epochs, self.jit_compile, self.keep_fold_models = compile_epochs, jit_compile, keep_fold_models
         self.verbose, self.observers, self.fold_fitter = verbose, observers, fold_fitter
         self.project = project
-        self.devices = devices.configure()
         self._is_seed_given = seed is not None
         score = float("nan") if error_score == "raise" else float(error_score)
         self.rule = ScoreRule(arguments.objectives_of(oracle.objective), score_epoch, score)

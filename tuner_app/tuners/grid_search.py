@@ -9,13 +9,12 @@ from typing import Any
 import keras_tuner
 import numpy as np
 
-from tuner_app.records.checks import check_whole
 from tuner_app.records.results import FoldResult
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search.observers import SearchObserver
 from tuner_app.storage.project import Project
 from tuner_app.training import fit_checks
-from tuner_app.tuners import arguments
+from tuner_app.tuners import arguments, operation_threads
 from tuner_app.tuners.base import CVTuner
 from tuner_app.tuners.oracle import GridOracle
 
@@ -119,10 +118,13 @@ class GridSearchCV(CVTuner, keras_tuner.GridSearch):
     ) -> None:
         arguments.check_overridden(type(self), CVTuner)
         fit_checks.check_hypermodel(hypermodel)
-        for name, value, least in (("max_trials", max_trials, 1), ("seed", seed, 0)):
-            if value is not None:
-                check_whole(name, value, least)
-        check_whole("executions_per_trial", executions_per_trial, 1)
+        arguments.check_numbers(max_trials=max_trials, seed=seed, executions_per_trial=executions_per_trial)
+        project = Project(os.path.abspath(directory or "."), project_name or "untitled_project")
+        earlier = None if overwrite else project
+        # First of all: to learn an objective's direction, the oracle makes a metric, and that starts TensorFlow.
+        self.devices = operation_threads.configure(
+            *(earlier, hypermodel, hyperparameters), cv=cv, executions=executions_per_trial, max_trials=max_trials
+        )
         oracle = GridOracle(
             objective=objective,
             max_trials=max_trials,
@@ -136,8 +138,7 @@ class GridSearchCV(CVTuner, keras_tuner.GridSearch):
         super().__init__(
             oracle,
             hypermodel,
-            # The working directory may be another one later; the project stays where it is.
-            project=Project(os.path.abspath(directory or "."), project_name or "untitled_project"),
+            project=project,
             cv=cv,
             n_jobs=n_jobs,
             refit=refit,

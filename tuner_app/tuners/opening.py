@@ -104,11 +104,15 @@ class _Opening:
             self.project.check_may_overwrite()
         self.earlier = description.read_description(self.project)
         self.settings = self._with_seed(settings)
+        self.threads = settings.devices["intra_op_threads"]
+        if self.earlier is not None:
+            self.threads = self.earlier["asked"]["intra_op_threads"]
         self.engine_rule = ENGINE_RULE if self.earlier is None else self.earlier["asked"].get("engine_rule", 1)
 
     def open(self) -> OpenProject:
         settings, project, earlier = self.settings, self.project, self.earlier
         self._take_folds_of_earlier_versions()
+        self._take_threads_of_earlier_versions()
         self._take_engine_of_earlier_versions()
         drawn_anew = kept_folds.draws_anew(settings.cv)
         if drawn_anew:
@@ -118,6 +122,7 @@ class _Opening:
             identity = asked.with_comparable_build(identity, earlier["asked"])
             description.check_same_search(project, earlier, identity)
             self._warn_of_other_code(earlier)
+        self._warn_of_other_threads()
         # The records of the journal say whose they are, so a lost `search.json` loses no fold.
         search_id = description.search_id(earlier, identity, lambda: journal.owners(project))
         book = journal.Journal(project, search_id)
@@ -147,6 +152,7 @@ class _Opening:
         return asked.identity(
             *(self.settings, self.data, self.splits, self.fit_options, self.model),
             engine_rule=self.engine_rule,
+            intra_op_threads=self.threads,
         )
 
     def _with_seed(self, settings: Settings) -> Settings:
@@ -166,9 +172,18 @@ class _Opening:
         if self.earlier is not None:
             is_theirs = self.earlier["asked"]["folds"] == identity["folds"]
         else:
-            is_theirs = not journal.owners(self.project).isdisjoint(description.search_ids(identity))
+            ids = {*_ids_by_any_rule(identity), *_ids_by_any_rule(identity, threads=1)}
+            is_theirs = not journal.owners(self.project).isdisjoint(ids)
         if not is_theirs:
             self.splits = stratified
+
+    def _take_threads_of_earlier_versions(self) -> None:
+        """Where `search.json` is lost, the records tell whether they were made when there was one thread for all."""
+        if self.earlier is None:
+            owners, identity = journal.owners(self.project), self._identity()
+            theirs = _ids_by_any_rule(identity, threads=1)
+            if owners.isdisjoint(_ids_by_any_rule(identity)) and not owners.isdisjoint(theirs):
+                self.threads = 1
 
     def _take_engine_of_earlier_versions(self) -> None:
         """Where `search.json` is lost, the records tell whether they were made before there was a second rule."""
@@ -195,6 +210,15 @@ class _Opening:
                 Remedy.OVERWRITE,
             )
 
+    def _warn_of_other_threads(self) -> None:
+        here = self.settings.devices["intra_op_threads"]
+        if here != self.threads:
+            logger.warning(
+                "The search in %s was begun with %s for an operation, and TensorFlow has been started with %s in this "
+                "process: what is fitted now may differ in its last digits. Search in a new process to avoid it.",
+                *(self.project.path, _threads(self.threads), here or "one for each core"),
+            )
+
     def _recorded(self, book: journal.Journal) -> tuple[list[trials.Recorded], dict[str, bool]]:
         """The journal's candidates, and what each of their folds keeps beyond its score."""
         settings, project = self.settings, self.project
@@ -217,6 +241,18 @@ class _Opening:
         if self.settings.stops_at_a_failure or all(record.error is not None for record in records):
             return [record for record in records if record.error is None]
         return list(records)
+
+
+def _ids_by_any_rule(identity: Mapping[str, Any], *, threads: int | None = None) -> set[str]:
+    """The ids that a search may have, by whichever rule its engine is chosen; `threads` in place of the identity's."""
+    threads = identity["intra_op_threads"] if threads is None else threads
+    rules = range(1, ENGINE_RULE + 1)
+    asked_by_rule = ({**identity, "intra_op_threads": threads, "engine_rule": rule} for rule in rules)
+    return {one for asked_then in asked_by_rule for one in description.search_ids(asked_then)}
+
+
+def _threads(number: int) -> str:
+    return "a thread for each core" if number == 0 else f"{number} thread{'s' if number > 1 else ''}"
 
 
 def _drawn_seed(project: Project) -> int | None:

@@ -14,7 +14,6 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tuner_app.process import collector
 from tuner_app.storage.files import write_whole
 from tuner_app.storage.project import Project
 
@@ -45,8 +44,5 @@ def write_report(project: Project, *, pictures: Sequence[ConfusedPicture] | None
     findings = gather(load_search(project), pictures)
     from tuner_app.views.report.rendering import page_of
 
-    # Matplotlib makes so many objects in so little time that going through them would take a quarter of the whole.
-    with collector.paused():
-        page = page_of(findings)
-    write_whole(project.report_file, page)
+    write_whole(project.report_file, page_of(findings))
     return project.report_file
