@@ -41,11 +41,14 @@ register_layers()
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    if name in _NEED_TENSORFLOW:
-        from tuner_app.process.loading import import_tensorflow_quietly
+    from tuner_app.process import collector
 
-        import_tensorflow_quietly()
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    with collector.paused():
+        if name in _NEED_TENSORFLOW:
+            from tuner_app.process.loading import import_tensorflow_quietly
+
+            import_tensorflow_quietly()
+        return getattr(importlib.import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

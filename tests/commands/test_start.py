@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -26,15 +28,21 @@ class Start:
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder, self.mark = folder, folder / "imported"
 
-    def run(self, *command: str, tensorflow: str = _MARKS) -> Any:
+    def begin(self, *command: str, tensorflow: str = _MARKS) -> subprocess.Popen[str]:
         (self.folder / "packages").mkdir(exist_ok=True)
         (self.folder / "packages" / "tensorflow.py").write_text(tensorflow)
         paths = os.pathsep.join([str(self.folder / "packages"), str(ROOT)])
         environment = os.environ | {"PYTHONPATH": paths, "MARK": str(self.mark)}
-        arguments = [sys.executable, *command]
-        return subprocess.run(
-            arguments, capture_output=True, text=True, cwd=self.folder, env=environment, check=False, timeout=60
-        )
+        pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        return subprocess.Popen([sys.executable, *command], cwd=self.folder, env=environment, **pipes)
+
+    def run(self, *command: str, tensorflow: str = _MARKS) -> subprocess.CompletedProcess[str]:
+        with self.begin(*command, tensorflow=tensorflow) as process:
+            try:
+                output, errors = process.communicate(timeout=60)
+            finally:
+                process.kill()
+        return subprocess.CompletedProcess(command, process.returncode, output, errors)
 
 
 @pytest.fixture
@@ -96,6 +104,25 @@ def test_the_end_is_quiet_while_tensorflow_itself_is_imported(start: Start) -> N
     )
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith("error: ")
+
+
+def test_a_signal_ends_the_command_in_the_middle_of_the_import(start: Start) -> None:
+    with start.begin("-m", "tuner_app.tune", "--data", "good.csv", "--folds", "2", tensorflow=_NEVER_READY) as process:
+        while not start.mark.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    (error,) = set(errors.splitlines()) - {"a line of the import"}
+    assert process.returncode == 143
+    assert error.startswith("Interrupted. Run the same command again")
+
+
+def test_an_import_that_fails_says_why(start: Start) -> None:
+    done = start.run("-m", "tuner_app.tune", "--data", "good.csv", tensorflow="raise ImportError('no library')")
+    assert done.returncode == 1
+    assert done.stderr.endswith("ImportError: no library\n")
+    assert done.stderr.count("Traceback") == 1
 
 
 _BESIDE = """

@@ -13,7 +13,7 @@ from support.compiled_fits import dense, sequential
 from tuner_app.compiled.context import FitContext
 from tuner_app.compiled.engine import XLA_MINIMUM_STEPS, wants_xla
 from tuner_app.compiled.programs import ProgramCache
-from tuner_app.compiled.signature import signature
+from tuner_app.compiled.signature import configured, signature
 from tuner_app.compiled.validation import LARGE_BATCH, evaluation_batch_size
 from tuner_app.models.preprocessing import Standardization
 
@@ -33,7 +33,7 @@ class Own(layers.Layer):
 def wants(model: keras.Model, *, steps: int = STEPS, epochs: int = 10, **context: Any) -> bool:
     options: dict[str, Any] = {"planned_fits": 4, **context}
     made = FitContext(seed=0, cache=ProgramCache(), **options)
-    return wants_xla(model, made, signature(model), steps_per_epoch=steps, epochs=epochs)
+    return wants_xla(model, made, configured(signature(model)), steps_per_epoch=steps, epochs=epochs)
 
 
 def test_the_work_of_all_planned_fits_decides() -> None:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from support.shared_programs import adapted, in_new_thread, make, scaled, standardized
 
 from tuner_app.compiled.programs import ProgramCache
-from tuner_app.compiled.signature import signature
+from tuner_app.compiled.signature import configured, signature
 from tuner_app.models.preprocessing import Standardization
 
 layers, losses, optimizers, regularizers = keras.layers, keras.losses, keras.optimizers, keras.regularizers
@@ -146,7 +146,7 @@ def of_main(name: str) -> type[regularizers.Regularizer]:
     return type(name, (Registered,), {"__module__": "__main__"})
 
 
-UNDESCRIBED: dict[str, Callable[[], keras.Model]] = {
+WITH_OWN_CODE: dict[str, Callable[[], keras.Model]] = {
     "lambda layer": lambda: make(layers.Lambda(lambda x: x * 2)),
     "lambda activation": lambda: make(activation=lambda x: x * 2),
     "own layer": lambda: make(Doubled()),
@@ -160,12 +160,21 @@ UNDESCRIBED: dict[str, Callable[[], keras.Model]] = {
     "own model": own_model,
     "patched call": patched,
     "patched step": with_own_step,
+    "patched standardization": patched_standardization,
+}
+UNDESCRIBED: dict[str, Callable[[], keras.Model]] = {
     "exclusions": without_decay,
     "normalization": lambda: adapted(0.0),
     "discretization": discretized,
     "own standardization": lambda: make(OwnStandardization()),
-    "patched standardization": patched_standardization,
 }
+
+
+@pytest.mark.parametrize("kind", WITH_OWN_CODE)
+def test_no_configuration_says_what_code_of_the_users_does(kind: str) -> None:
+    model = in_new_thread(WITH_OWN_CODE[kind])
+    assert signature(model) is not None  # `described` has words for it
+    assert configured(signature(model)) is None
 
 
 @pytest.mark.parametrize("kind", UNDESCRIBED)

@@ -14,9 +14,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tuner_app.compiled.building import build_for
 from tuner_app.compiled.program import Program
 from tuner_app.compiled.rows import DeviceData
-from tuner_app.compiled.traced import TracedFunction
+from tuner_app.compiled.traced import NotTransferableError, TracedFunction
 from tuner_app.records.text import first_line
 
 
@@ -44,6 +45,8 @@ class BoundProgram:
         self._scratch: dict[int, Any] = {}
         # All are traced before the first is bound, because tracing makes the metrics' variables.
         self.functions = self._traced()
+        if program.is_shared and program.runs_users_code:
+            self._make_metrics()
         self._bound = {name: function.bind(model, self._scratch) for name, function in self.functions.items()}
 
     def _traced(self) -> dict[str, TracedFunction]:
@@ -54,6 +57,17 @@ class BoundProgram:
         if self._validation is not None:
             functions["evaluate"] = program.function("evaluate", model, self._validation.specs)
         return functions
+
+    def _make_metrics(self) -> None:
+        """Make the metrics that a trace would have made: code of the user's may look at them after the fit."""
+        count = self.functions["loop"].n_metrics
+        if len(self._model.metrics_variables) != count:
+            try:
+                build_for(self._model, self._train.specs)
+            except Exception as error:  # Its steps are the user's, and need no such call.
+                raise NotTransferableError from error
+        if len(self._model.metrics_variables) != count:
+            raise NotTransferableError
 
     @property
     def draws(self) -> list[str]:

@@ -22,7 +22,7 @@ from tuner_app.compiled.engine import runs_in_one_thread, wants_xla
 from tuner_app.compiled.program import Program
 from tuner_app.compiled.refit_callbacks import is_users
 from tuner_app.compiled.rows import DeviceData, split_off
-from tuner_app.compiled.signature import signature
+from tuner_app.compiled.signature import configured, signature
 from tuner_app.compiled.stages import StageWatch
 from tuner_app.compiled.traced import NotTransferableError
 from tuner_app.compiled.validation import evaluation_batch_size, validates_after
@@ -108,6 +108,8 @@ class CompiledFit:
             _check_works(program)
             with self._context.compiling():
                 self._bound = self._bind(program)
+            if configured(self._architecture) is None and not self._bound.program.is_shared:
+                self._architecture = None  # It stands for itself alone.
         except NotCompilableError:
             raise
         except Exception as error:
@@ -132,13 +134,14 @@ class CompiledFit:
         model, context = self._model, self._context
         validation_batch_size = self._options["validation_batch_size"]
         steps = len(self._train.rows) // self._batch_size
+        architecture = configured(self._architecture)
         context.program_options = {
             "specs": self._train.specs,
             "batch_size": self._batch_size,
             "evaluation_batch_size": int(validation_batch_size)
             if validation_batch_size
-            else evaluation_batch_size(model, self._batch_size, self._architecture),
-            "xla": wants_xla(model, context, self._architecture, steps_per_epoch=steps, epochs=self._epochs),
+            else evaluation_batch_size(model, self._batch_size, architecture),
+            "xla": wants_xla(model, context, architecture, steps_per_epoch=steps, epochs=self._epochs),
             "one_thread": runs_in_one_thread(context),
         }
         return context.cache.program(self._architecture, **context.program_options)

@@ -22,7 +22,7 @@ from tuner_app.compiled.fit import CompiledFit
 from tuner_app.compiled.keras_fit import fit_by_keras
 from tuner_app.compiled.program import class_threshold
 from tuner_app.compiled.rows import DeviceData, aligned, unwrapped
-from tuner_app.compiled.signature import ATTACHED, signature
+from tuner_app.compiled.signature import ATTACHED, configured, signature
 from tuner_app.compiled.traced import NotTransferableError
 from tuner_app.compiled.validation import evaluation_batch_size
 from tuner_app.folds.rows import Rows, with_tuples
@@ -100,8 +100,8 @@ def predict_classes(model: keras.Model, context: FitContext, x: Any) -> Any:
     rows = context.rows(x)
     assert rows is not None
     rows = Rows(with_tuples(rows.arrays), rows.index)
-    architecture, last = signature(model), context.last
-    own = last.bound.program if last is not None and last.architecture is None else None
+    architecture, last = configured(signature(model)), context.last
+    own = last.bound.program if last is not None and configured(last.architecture) is None else None
     if architecture is None and (own is None or type(model).predict is not keras.Model.predict):
         return _classes_by_keras(model, rows)
     data = DeviceData(context.cache, (rows, None, None))
@@ -114,11 +114,15 @@ def predict_classes(model: keras.Model, context: FitContext, x: Any) -> Any:
     try:
         # Keras's own `predict` would trace each model without an architecture anew and, from the fifth on, warn of it.
         program = own if architecture is None and own else context.cache.program(architecture, **options)
-        bound = program.function("predict", model, data.specs).bind(model, {})
+        try:
+            bound = program.function("predict", model, data.specs).bind(model, {})
+        except NotTransferableError:
+            if architecture is not None:
+                return _classes_by_keras(model, rows)
+            # Its attributes have changed since it was fitted.
+            bound = context.cache.own_program(**options).function("predict", model, data.specs).bind(model, {})
     except NotCompilableError:
         return np.empty(0, np.int32)
-    except NotTransferableError:
-        return _classes_by_keras(model, rows)
     return bound(data.x, tf.constant(data.rows)).numpy()
 
 
@@ -140,7 +144,7 @@ def evaluate(
     last = context.last
     # After another `compile` the program would have the metrics of the one before.
     is_as_fitted = last is not None and private.compiling_of(model) is last.compiling
-    if last is not None and is_as_fitted and signature(model) == last.architecture:
+    if last is not None and is_as_fitted and configured(signature(model)) == configured(last.architecture):
         parts = aligned([part for part in (x, y, sample_weight) if part is not None])
         try:
             return last.bound.evaluate(DeviceData(context.cache, parts))

@@ -137,3 +137,33 @@ def excludes_from_weight_decay(optimizer: Any) -> bool:
 def scoped_objects() -> Mapping[str, Any]:
     """The objects of the `CustomObjectScope` that is entered; `get_custom_objects` has the registered ones alone."""
     return global_state.get_global_attribute("custom_objects_scope_dict") or {}
+
+
+def is_functional(model: Any) -> bool:
+    """Whether an object is a functional model, of whatever class."""
+    return hasattr(model, "_inputs_struct") and hasattr(model, "_operations")
+
+
+def calls_of(model: Any) -> tuple[list[tuple[Any, list[Any]]], Any]:
+    """The operations of a functional model, each with the arguments of its calls, and the model's inputs and outputs.
+
+    `get_config` says it in names, and only where each layer has a configuration and the class keeps Keras's arguments.
+    """
+    calls = [
+        (
+            operation,
+            [
+                (number, node.arguments.args, node.arguments.kwargs)
+                for number, node in enumerate(operation._inbound_nodes)
+                if f"{id(operation)}_ib-{number}" in model._nodes  # as `make_node_key` of Keras 3.15
+            ],
+        )
+        for operation in model._operations
+    ]
+    return calls, (model._inputs_struct, model._outputs_struct)
+
+
+def origin_of(tensor: keras.KerasTensor) -> tuple[Any, int, int]:
+    """The operation that a tensor of a functional model comes from, the number of its call, and of the output."""
+    history = tensor._keras_history
+    return history.operation, history.node_index, history.tensor_index

@@ -7,6 +7,7 @@ program is the business of `signature`, which of them there are that of `program
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,7 +17,8 @@ import tensorflow as tf
 from tuner_app.compiled import private
 from tuner_app.compiled.arrays import NotCompilableError, batch_of, taken
 from tuner_app.compiled.building import build_for, build_lock
-from tuner_app.compiled.traced import GRAPH_NAME, TracedFunction, tf_function
+from tuner_app.compiled.signature import configured, signature
+from tuner_app.compiled.traced import GRAPH_NAME, NotTransferableError, TracedFunction, tf_function
 
 _ORDER = tf.TensorSpec((None,), tf.int32)
 _SCALAR = tf.TensorSpec((), tf.int32)
@@ -31,13 +33,21 @@ class Program:
         evaluation_batch_size: Rows per validation step.
         xla: Whether the training loop is compiled with XLA.
         one_thread: As in `TracedFunction`, for all functions.
+        architecture: The signature of the models that share it; None for a program of one model.
 
     Attributes:
         refusal: Why the program does not work, once that is known.
     """
 
     def __init__(
-        self, *, specs: Any, batch_size: int, evaluation_batch_size: int, xla: bool, one_thread: bool = True
+        self,
+        *,
+        specs: Any,
+        batch_size: int,
+        evaluation_batch_size: int,
+        xla: bool,
+        one_thread: bool = True,
+        architecture: str | None = None,
     ) -> None:
         self.batch_size = batch_size
         self.evaluation_batch_size = evaluation_batch_size
@@ -45,6 +55,8 @@ class Program:
         self._one_thread = one_thread
         self.refusal: str | None = None
         self._specs = specs
+        self._architecture = architecture
+        self._owner: weakref.ref[keras.Model] | None = None
         self._functions: dict[str, TracedFunction] = {}
 
     def function(self, name: str, model: keras.Model, specs: Any = None) -> TracedFunction:
@@ -57,17 +69,40 @@ class Program:
 
         Raises:
             NotCompilableError: The model's own step returns what a program cannot carry.
+            NotTransferableError: The program belongs to another model, or the model is of another architecture by now.
         """
         specs = specs or self._specs
         key = f"{name} {specs!r}"
         # One trace at a time, of all programs: tracing touches state of Keras's that all threads share.
         with build_lock:
+            if self._owner is not None and self._owner() is not model:
+                raise NotTransferableError
             if key not in self._functions:
-                try:
-                    self._functions[key] = getattr(self, f"_{name}")(model, specs)
-                finally:
-                    private.forget_gradients(GRAPH_NAME)
+                self._trace(key, name, model, specs)
             return self._functions[key]
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether any model of its architecture may run it."""
+        return self._architecture is not None and self._owner is None
+
+    @property
+    def runs_users_code(self) -> bool:
+        """Whether there may be code of the user's in it."""
+        return configured(self._architecture) is None
+
+    def _trace(self, key: str, name: str, model: keras.Model, specs: Any) -> None:
+        # Code of the user's may have changed what it depends on: since the signature was taken (another thread, a
+        # callback), or while it is traced (a counter in Python). Then it may have done so in another way elsewhere.
+        checks = self.is_shared and self.runs_users_code
+        if checks and signature(model) != self._architecture:
+            raise NotTransferableError
+        try:
+            self._functions[key] = getattr(self, f"_{name}")(model, specs)
+        finally:
+            private.forget_gradients(GRAPH_NAME)
+        if checks and signature(model) != self._architecture:
+            self._owner = weakref.ref(model)
 
     def _loop(self, model: keras.Model, specs: Any) -> TracedFunction:
         """All training steps of an epoch that have the full batch size (XLA), or all of them (plain graph)."""

@@ -51,7 +51,7 @@ class ProgramCache:
         with self._lock:
             if key not in self._programs:
                 self.compiled += 1
-                self._programs[key] = Program(specs=specs, **options)
+                self._programs[key] = Program(specs=specs, **options, architecture=architecture)
                 # A fit that uses a dropped program holds it until it ends; the next one makes it anew.
                 while len(self._programs) > self._limit:
                     self._programs.popitem(last=False)

@@ -1,13 +1,15 @@
 """What makes two models one architecture, so that they may run one program.
 
 Owns the decision, which is strict: a trace may depend on anything that a configuration does not say (code of the
-user's, what a layer has learnt), so a model that has such a part shares nothing. What is a variable may differ: values,
-the learning rate, the statistics of `Standardization`.
+user's, what a layer has learnt), so a model that has such a part shares only where `described` has words for all of it.
+What is a variable may differ: values, the learning rate, the statistics of `Standardization`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import math
 import types
 from collections.abc import Mapping
@@ -15,15 +17,21 @@ from typing import Any
 
 import keras
 
-from tuner_app.compiled import private
+from tuner_app.compiled import LOGGER, private
+from tuner_app.compiled.described import words_of
+from tuner_app.compiled.lookups import UndescribedError
 from tuner_app.models.preprocessing import Standardization
 from tuner_app.process.packages import KERAS, package_of, package_of_module
+from tuner_app.records.text import first_line
+
+logger = logging.getLogger(LOGGER)
 
 # `model_fit.attach` puts these in place of a model's methods while it is fitted.
 ATTACHED = ("fit", "load_weights")
 # Keras itself puts these into layers and models, in place of methods.
 _SET_BY_KERAS = ("build", "quantize", "loss")
 # Keras's own classes whose behaviour lies outside of their configuration and variables.
+_OWN_CODE = "own code "
 _UNDESCRIBED = (
     keras.layers.Lambda,
     keras.layers.TFSMLayer,
@@ -34,7 +42,45 @@ _UNDESCRIBED = (
 
 
 def signature(model: keras.Model) -> str | None:
-    """What the traces of a model depend on, but for its variables; None where the configuration may not say it all.
+    """What the traces of a model depend on, but for its variables; None where that cannot be said.
+
+    Keras's configuration says it of a model whose parts are all Keras's; of code of the user's, `described` does.
+    """
+    return _configuration(model) or _own_code(model)
+
+
+def configured(architecture: str | None) -> str | None:
+    """A signature that Keras's configuration says; None for models with code of the user's.
+
+    These shared nothing before they could be described, and keep to the engine and the batches, and so to the last
+    digits, of that time.
+
+    Args:
+        architecture: A model's signature.
+    """
+    return None if architecture is None or architecture.startswith(_OWN_CODE) else architecture
+
+
+def _own_code(model: keras.Model) -> str | None:
+    layers = private.layers_of(model, include_self=True)
+    if not model.compiled or not all(layer.built for layer in layers):
+        return None
+    config = keras.config
+    everywhere = [config.floatx(), config.epsilon(), config.image_data_format(), config.dtype_policy().name]
+    try:
+        words = json.dumps([words_of(model, _custom_names()), everywhere])
+    except (UndescribedError, RecursionError) as error:
+        logger.debug("%s shares no program, because of %s.", model.name, error)
+        return None
+    except Exception as error:
+        # Objects of the user's may do anything when their attributes are read: then they are not described.
+        logger.debug("%s shares no program, because it cannot be described (%s).", model.name, first_line(error))
+        return None
+    return _OWN_CODE + hashlib.sha256(words.encode()).hexdigest()
+
+
+def _configuration(model: keras.Model) -> str | None:
+    """The signature of a model that Keras's configuration describes.
 
     A model is fully described when it is a plain Sequential or functional model of Keras's own layers, losses, metrics
     and optimizer, or of this package's layers. The values that variables start with do not count: initializers, seeds,

@@ -20,6 +20,8 @@ from tuner_app.compiled import private
 # TensorFlow calls the graphs of programs by this name.
 GRAPH_NAME = "tuner_app_program"
 
+_CALLS_OF_PYTHON = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
+
 
 class NotTransferableError(Exception):
     """A function holds something of the model that it was traced on, so no other model may use it."""
@@ -49,6 +51,7 @@ class TracedFunction:
 
     Attributes:
         has_run: Whether a fit has run it, so that it is compiled (and XLA is known to accept it).
+        n_metrics: How many variables the metrics of the model had by then.
         draws: The operations by which it draws random numbers of TensorFlow's own, which no seed of a fit reaches.
     """
 
@@ -74,8 +77,10 @@ class TracedFunction:
         if self._in_one_thread and not _is_plain_loop(nodes):
             self._in_one_thread = False
             self._concrete = tf_function(function).get_concrete_function(*arguments)
-        self._slots = _slots(model, self._concrete)
-        self._n_metrics = len(model.metrics_variables)
+        # A stateful operation goes on where the fit before it ended, a call of Python calls the first model's.
+        is_bound = self.draws or any(node.op in _CALLS_OF_PYTHON for node in nodes)
+        self._slots = None if is_bound else _slots(model, self._concrete)
+        self.n_metrics = len(model.metrics_variables)
 
     def bind(self, model: keras.Model, scratch: dict[int, Any]) -> Callable[..., Any]:
         """The function on a model's variables.
@@ -94,7 +99,7 @@ class TracedFunction:
             return self._runnable(self._concrete)
         variables = variables_of(model)
         # Keras makes metrics at the first step, which a fit on a shared program never takes in Python.
-        if len(variables["metrics"]) != self._n_metrics:
+        if len(variables["metrics"]) != self.n_metrics:
             variables["metrics"] = _StandIns(scratch, self._slots)  # type: ignore[assignment]
         own = [variables[slot.kind][slot.index] for slot in self._slots]
         return self._runnable(private.on_other_variables(self._concrete, own))

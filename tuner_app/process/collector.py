@@ -1,4 +1,4 @@
-"""Python's collector of cyclic garbage while modules load: there is none to collect, and looking for it takes long.
+"""Python's collector of cyclic garbage, while there is none to collect: going through all objects takes long.
 
 Owns when it pauses. TensorFlow and Keras make 400,000 objects as they are imported, which the collector goes through
 again and again: 4.0 seconds of a processor for both with it, 2.6 without (TensorFlow 2.21, Keras 3.15).

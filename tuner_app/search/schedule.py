@@ -15,7 +15,7 @@ from tuner_app.records.results import FoldResult
 from tuner_app.records.tasks import FoldTask
 from tuner_app.search.durations import Durations
 
-# To look at a waiting task takes about so long; the order is made anew where that is little beside the fits.
+# To look at a waiting task takes about so long; the order is made anew where that is little of the time of the fits.
 _LOOK_SECONDS = 5e-6
 _SHARE_OF_FITS = 0.02
 
@@ -28,7 +28,7 @@ class Schedule:
     """
 
     def __init__(self, n_jobs: int) -> None:
-        self._is_ordered = n_jobs > 1
+        self._n_jobs, self._is_ordered = n_jobs, n_jobs > 1
         self._waiting: list[FoldTask] = []
         self._durations = Durations()
         self._expected: dict[str, float] = {}  # By trial: the seconds of a fold, as of the last sorting.
@@ -83,9 +83,9 @@ class Schedule:
     def _refresh(self) -> None:
         if not self._is_ordered or not (self._added or self._seconds_since):
             return
-        cost = len(self._waiting) * _LOOK_SECONDS
+        cost, passed = len(self._waiting) * _LOOK_SECONDS, self._seconds_since / self._n_jobs
         # Fits of seconds are worth a look after each of them; those of a millisecond, with hundreds waiting, are not.
-        if self._seconds_since * _SHARE_OF_FITS >= cost or self._added > len(self._waiting) // 2:
+        if passed * _SHARE_OF_FITS >= cost or self._added > len(self._waiting) // 2:
             self._sort()
 
     def _sort(self) -> None:
