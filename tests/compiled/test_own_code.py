@@ -16,7 +16,7 @@ from support.shared_programs import X, Y, in_new_thread, make
 
 from tuner_app.compiled import model_fit, signature
 from tuner_app.compiled.building import build_lock
-from tuner_app.compiled.context import FitContext
+from tuner_app.compiled.context import ENGINE_RULE, FitContext
 from tuner_app.compiled.programs import ProgramCache
 
 layers, ops = keras.layers, keras.ops
@@ -24,14 +24,16 @@ layers, ops = keras.layers, keras.ops
 Build = Callable[[], keras.Model]
 
 
-def fit(build: Build, cache: ProgramCache, fold: int = 0, **options: Any) -> tuple[list[Any], Any, Any, Any, Any]:
+def fit(
+    build: Build, cache: ProgramCache, fold: int = 0, rule: int = ENGINE_RULE, **options: Any
+) -> tuple[list[Any], Any, Any, Any, Any]:
     """Weights, history, evaluation, classes and metrics of one fit."""
 
     def run() -> Any:
         with build_lock:
             keras.utils.set_random_seed(7 + fold)
             model = build()
-        context = FitContext(seed=fold, cache=cache, jit_compile=False)
+        context = FitContext(seed=fold, cache=cache, jit_compile=False, engine_rule=rule)
         model_fit.attach(model, context)
         rows = np.arange(24) % 3 != fold
         held = (X[~rows], Y[~rows])
@@ -88,6 +90,29 @@ def test_folds_and_candidates_share_one_trace_and_keep_their_numbers(kind: str, 
     assert cache.compiled == 1
     last, fold = tasks[-1]
     assert_equal(together[-1], alone(last, ProgramCache(), fold))
+
+
+class AsDocumented(OwnStep):
+    """Returns what Keras's guide returns: the metrics of `compile` are a dict within the dict."""
+
+    def train_step(self, data: Any) -> Any:
+        super().train_step(data)
+        return {metric.name: metric.result() for metric in self.metrics}
+
+
+def test_a_step_may_return_a_dict_in_a_dict(said: Callable[[], list[str]]) -> None:
+    cache = ProgramCache()
+    results = [fit(lambda: functional(AsDocumented), cache, fold) for fold in range(2)]
+    assert said() == []
+    assert cache.compiled == 1
+    assert set(results[0][1]) == {"loss", "mae", "val_loss", "val_mae"}
+    # The searches of an earlier rule go on by Keras's own fit.
+    by_keras = fit(lambda: functional(AsDocumented), ProgramCache(), rule=2)
+    assert said() == [
+        "as_documented trains with model.fit, because its own train_step does not return a flat dict of numbers."
+    ]
+    for name, values in by_keras[1].items():
+        np.testing.assert_allclose(results[0][1][name], values, rtol=1e-4)
 
 
 def test_two_candidates_of_another_attribute_do_not_share() -> None:

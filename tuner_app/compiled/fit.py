@@ -143,6 +143,7 @@ class CompiledFit:
             else evaluation_batch_size(model, self._batch_size, architecture),
             "xla": wants_xla(model, context, architecture, steps_per_epoch=steps, epochs=self._epochs),
             "one_thread": runs_in_one_thread(context),
+            "nested_logs": context.engine_rule >= 3,
         }
         return context.cache.program(self._architecture, **context.program_options)
 

@@ -33,6 +33,7 @@ class Program:
         evaluation_batch_size: Rows per validation step.
         xla: Whether the training loop is compiled with XLA.
         one_thread: As in `TracedFunction`, for all functions.
+        nested_logs: Whether a step of the model's own may return dicts in dicts.
         architecture: The signature of the models that share it; None for a program of one model.
 
     Attributes:
@@ -47,12 +48,14 @@ class Program:
         evaluation_batch_size: int,
         xla: bool,
         one_thread: bool = True,
+        nested_logs: bool = False,
         architecture: str | None = None,
     ) -> None:
         self.batch_size = batch_size
         self.evaluation_batch_size = evaluation_batch_size
         self.xla = xla
         self._one_thread = one_thread
+        self._nested_logs = nested_logs
         self.refusal: str | None = None
         self._specs = specs
         self._architecture = architecture
@@ -127,7 +130,7 @@ class Program:
     ) -> Callable[..., Any]:
         """A loop of Keras's own steps over `rows` row numbers in `order`; metrics start anew."""
         take_step = getattr(model, name)
-        returned = _prepared(model, name, specs)
+        returned = _prepared(model, name, specs, nested=self._nested_logs)
 
         def run(x: Any, y: Any, weight: Any, order: Any, steps: Any, rows: Any) -> Any:
             model.reset_metrics()  # Traced, so it is a part of the program, and resets whoever's metrics are bound.
@@ -137,10 +140,10 @@ class Program:
                 # XLA knows no slices of changing length, so there the shorter batch is the tail's.
                 size = batch_size if whole_batches else tf.minimum(batch_size, rows - begin)
                 new = take_step(batch_of(x, y, weight, _of_open_length(tf.slice(order, [begin], [size]))))
-                return step + 1, {key: tf.cast(new[key], value.dtype) for key, value in logs.items()}
+                return step + 1, _map_logs(lambda log, value: tf.cast(value, log.dtype), logs, new)
 
             # The logs of the last step: metrics gather in their variables, only a step of the user's returns its own.
-            state = (tf.constant(0), {key: tf.zeros(value.shape, value.dtype) for key, value in returned.items()})
+            state = (tf.constant(0), _map_logs(lambda log, _: tf.zeros(log.shape, log.dtype), returned, returned))
             _, logs = tf.while_loop(lambda step, _: step < steps, body, state, parallel_iterations=1)
             return results_of(model, logs)
 
@@ -196,7 +199,7 @@ def class_threshold(model: keras.Model) -> float:
     return 0.0 if logits or is_margin else 0.5
 
 
-def _prepared(model: keras.Model, name: str, specs: Any) -> Mapping[str, Any]:
+def _prepared(model: keras.Model, name: str, specs: Any, *, nested: bool) -> Mapping[str, Any]:
     """What a step returns, where that is its own and not the metrics.
 
     Makes the variables that the step needs: within its loop, TensorFlow would refuse to make any.
@@ -207,11 +210,25 @@ def _prepared(model: keras.Model, name: str, specs: Any) -> Mapping[str, Any]:
     step = getattr(model, name)
     traced = tf_function(lambda x, y, weight, order: step(batch_of(x, y, weight, order)))
     outputs = traced.get_concrete_function(*specs, _ORDER).structured_outputs
-    if not isinstance(outputs, dict) or not all(
-        isinstance(value, tf.TensorSpec | tf.Tensor) and value.shape.is_fully_defined() for value in outputs.values()
-    ):
-        raise NotCompilableError(f"its own {name} does not return a flat dict of numbers")
-    return outputs
+    if not _are_logs(outputs, nested=nested):
+        raise NotCompilableError(f"its own {name} does not return a {'' if nested else 'flat '}dict of numbers")
+    return outputs  # type: ignore[no-any-return]
+
+
+def _are_logs(outputs: Any, *, nested: bool) -> bool:
+    """Whether a step's outputs are a dict of numbers; `{m.name: m.result() for m in self.metrics}` has a dict in it."""
+    return isinstance(outputs, dict) and all(
+        (isinstance(value, tf.TensorSpec | tf.Tensor) and value.shape.is_fully_defined())
+        or (nested and _are_logs(value, nested=True))
+        for value in outputs.values()
+    )
+
+
+def _map_logs(change: Callable[[Any, Any], Any], logs: Mapping[str, Any], values: Any) -> dict[str, Any]:
+    return {
+        key: _map_logs(change, log, values[key]) if isinstance(log, Mapping) else change(log, values[key])
+        for key, log in logs.items()
+    }
 
 
 def _of_open_length(order: Any) -> Any:
