@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,7 +28,9 @@ from support.compiled_fits import (
 )
 
 from tuner_app.compiled.programs import ProgramCache
+from tuner_app.compiled.stages import Stages
 from tuner_app.folds.rows import Rows
+from tuner_app.records.refit_plan import RefitPlan
 
 # TensorFlow 2.21's variables and NumPy 2, in Keras's own callbacks.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning")
@@ -268,3 +271,24 @@ def test_progress_is_shown_as_keras_does(verbose: int, capsys: pytest.CaptureFix
 def test_diverging_numbers_are_told_not_hidden() -> None:
     outcome = train(lambda: regression(optimizer=optimizers.SGD(1e30)), {**NUMBERS, "epochs": 3})
     assert math.isnan(outcome.history["loss"][-1])
+
+
+@pytest.mark.parametrize("acts", [False, True], ids=["nobody acts on it", "a callback may"])
+def test_a_refit_is_not_validated_on_its_own_rows_unless_somebody_acts_on_it(acts: bool) -> None:
+    class Reader(callbacks.Callback):
+        pass
+
+    rows = {"x": X, "y": LABELS, "validation_data": (X, LABELS), "epochs": 3}
+    options = {**rows, "callbacks": [Reader()] if acts else []}
+    plain = train(dense, {**options, "validation_data": None}, stages=Stages(RefitPlan()))
+    refit = train(dense, options, stages=Stages(RefitPlan()))
+    assert list(refit.history) == ["accuracy", "loss", "val_accuracy", "val_loss"]
+    assert (refit.history["val_loss"] == refit.history["loss"]) == (not acts)
+    assert refit.context.last is not None
+    assert ("evaluate" in refit.context.last.bound.functions) == acts
+    assert_same(dataclasses.replace(refit, history=plain.history), plain, tolerance=0)
+
+
+def test_a_refit_is_validated_on_other_rows() -> None:
+    refit = train(dense, {"x": X, "y": LABELS, "validation_data": VALIDATION}, stages=Stages(RefitPlan()))
+    assert refit.history["val_loss"] != refit.history["loss"]

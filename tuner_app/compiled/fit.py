@@ -19,9 +19,9 @@ from tuner_app.compiled.bound import BoundProgram, floats
 from tuner_app.compiled.building import build_for, build_from_seed, is_built
 from tuner_app.compiled.context import FinishedFit, FitContext
 from tuner_app.compiled.engine import runs_in_one_thread, wants_xla
-from tuner_app.compiled.program import Program
+from tuner_app.compiled.program import Program, is_standard_step
 from tuner_app.compiled.refit_callbacks import is_users
-from tuner_app.compiled.rows import DeviceData, split_off
+from tuner_app.compiled.rows import DeviceData, Parts, are_same, split_off
 from tuner_app.compiled.signature import configured, signature
 from tuner_app.compiled.stages import StageWatch
 from tuner_app.compiled.traced import NotTransferableError
@@ -49,7 +49,9 @@ class CompiledFit:
         self._epochs = int(options["epochs"])
         train, validation = split_off(context.rows, options)
         self._train = DeviceData(context.cache, train)
-        self._validation = DeviceData(context.cache, validation) if validation is not None else None
+        self._validates = validation is not None
+        is_needed = validation is not None and not self._knows_beforehand(train, validation)
+        self._validation = DeviceData(context.cache, validation) if validation is not None and is_needed else None
         self._compiling = private.compiling_of(model)
         self._architecture: str | None = None
         self._bound: BoundProgram
@@ -72,8 +74,8 @@ class CompiledFit:
             if logs is None:  # Only before the first step: Keras, too, traces its step once per fit.
                 self._follow_changes()
             logs = self._train_epoch()
-            if self._validation is not None and validates_after(epoch, self._options["validation_freq"]):
-                logs |= self._validate(callbacks)
+            if self._validates and validates_after(epoch, self._options["validation_freq"]):
+                logs |= self._validate(callbacks, logs)
             callbacks.on_epoch_end(epoch, logs)
             context.check()  # After the callbacks: what they write of this epoch is whole when the search stops.
             if model.stop_training:
@@ -177,6 +179,15 @@ class CompiledFit:
             is_users(callback) and not isinstance(callback, StageWatch) for callback in self._options["callbacks"]
         )
 
+    def _knows_beforehand(self, train: Parts, validation: Parts) -> bool:
+        """Whether validation would only say once more how the training went, to nobody who acts on it.
+
+        A refit trains on all rows, and a `HyperModel.fit` of the user's gets the same ones to validate on.
+        """
+        is_repetition = self._context.stages.plan is not None and are_same(train, validation)
+        has_same_metrics = all(is_standard_step(self._model, name) for name in ("train_step", "test_step"))
+        return is_repetition and has_same_metrics and not self._runs_users_code()
+
     def _train_epoch(self) -> dict[str, Any]:
         order = self._context.order(self._train.rows, shuffle=bool(self._options["shuffle"]))
         if self._model.stop_training:  # A callback does not want this epoch: Keras does one step nevertheless.
@@ -192,13 +203,15 @@ class CompiledFit:
                 logs = self._bound.run_tail(order[-rest:])
         return floats(logs)
 
-    def _validate(self, callbacks: Any) -> dict[str, Any]:
+    def _validate(self, callbacks: Any, logs: Mapping[str, Any]) -> dict[str, Any]:
+        if self._validation is None:  # The user's fit may read the numbers by their names, though of the training.
+            return {f"val_{name}": value for name, value in logs.items()}
         began = time.perf_counter()
         callbacks.on_test_begin()
-        logs = self._bound.validate()
-        callbacks.on_test_end(logs)
+        results = self._bound.validate()
+        callbacks.on_test_end(results)
         self._context.score_seconds += time.perf_counter() - began
-        return {f"val_{name}": value for name, value in logs.items()}
+        return {f"val_{name}": value for name, value in results.items()}
 
 
 def _check_works(program: Program) -> None:

@@ -93,6 +93,13 @@ def aligned(parts: Iterable[Rows | None]) -> Parts:
     return x, y, weight
 
 
+def are_same(parts: Parts, others: Parts) -> bool:
+    """Whether both are the same rows of the very same arrays."""
+    arrays, other_arrays = (arrays_in([part.arrays for part in each if part is not None]) for each in (parts, others))
+    is_one_data = [id(array) for array in arrays] == [id(array) for array in other_arrays]
+    return is_one_data and np.array_equal(parts[0].index, others[0].index)
+
+
 def unpacked(validation_data: Any) -> tuple[Any, ...]:
     """`(x, y, sample_weight)` as Keras reads them; anything else is x alone."""
     return tuple(validation_data) if isinstance(validation_data, list | tuple) else (validation_data,)

@@ -90,7 +90,8 @@ class FitRun:
         if task.validation_rows is not None:
             options["validation_data"] = self._parts(task.validation_rows)
         elif has_own_fit(spec.hypermodel):
-            # Keras Tuner's documented forms of fit read it. What they make of it is used for nothing in a refit.
+            # Keras Tuner's documented forms of fit read it. What they make of it is used for nothing in a refit. As the
+            # very arrays of the training: nothing is copied, and `compiled.fit` sees that it need not validate.
             options["validation_data"] = train
         with spec.using(self.hypermodel), self._global_random_numbers():
             return self.hypermodel.fit(self.hyperparameters, self.model, *train[:2], **options)
