@@ -1,8 +1,8 @@
 """The zoo: kinds of models, each trained by `model.fit`, as SciKeras calls it, and by each engine of this package.
 
 Owns the kinds and the comparison of ways to train them; the rule that it teaches is `tuner_app.compiled.engine`. Each
-way runs in a process of its own, which waits while another one works: so a kind's ways run one after the other, in turn,
-and TensorFlow is imported once for each way only.
+way runs in a process of its own, which waits while another one works: so a kind's ways run one after the other, and
+TensorFlow is imported once for each way only.
 
     python benchmarks/zoo.py                          # all kinds, 15 minutes at most
     python benchmarks/zoo.py cnn_2d lstm --repeats 3
@@ -102,7 +102,9 @@ def two_targets(rows: int) -> tuple[Any, Any]:
     return x, {"kind": y, "amount": x[:, :1] * 2}
 
 
-def sequential(*layers: Callable[[Any], Any], inputs: tuple[int, ...], dtype: str = "float32", classes: int = 10) -> Any:
+def sequential(
+    *layers: Callable[[Any], Any], inputs: tuple[int, ...], dtype: str = "float32", classes: int = 10
+) -> Any:
     """A builder of a classifier made of some layers, with Adam."""
 
     def build(learning_rate: float) -> Any:
@@ -411,9 +413,13 @@ def _by_search(way: str, kind: Kind, x: Any, y: Any) -> float:
             jit_compile={GRAPH: False, XLA: True, DEFAULT: None}[way],
         )
         tuner.search(x, y, epochs=kind.epochs, batch_size=kind.batch_size)
-        records = [json.loads(file.read_text())["record"] for file in pathlib.Path(folder).glob("zoo/trial_*/fold_*.json")]
+        records = [
+            json.loads(file.read_text())["record"] for file in pathlib.Path(folder).glob("zoo/trial_*/fold_*.json")
+        ]
     global parts
-    parts = {name: sum(record[name] for record in records) for name in ("fit_seconds", "score_seconds", "compile_seconds")}
+    parts = {
+        name: sum(record[name] for record in records) for name in ("fit_seconds", "score_seconds", "compile_seconds")
+    }
     return -statistics.fmean(tuner.cv_results_["mean_test_score"])
 
 
@@ -450,7 +456,7 @@ def work(way: str) -> int:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # What libraries print is no answer.
     if way not in (MODEL_FIT, SCIKERAS):
-        import tuner_app.tuners.grid_search
+        import tuner_app.tuners.grid_search  # noqa: F401
     import keras  # noqa: F401
     import sklearn.model_selection  # noqa: F401
 
@@ -464,7 +470,12 @@ def work(way: str) -> int:
         except Exception as problem:
             loss, error = float("nan"), f"{type(problem).__name__}: {str(problem).splitlines()[0]}"
         seconds = time.perf_counter() - began
-        answer = {"seconds": seconds, "processor_seconds": time.process_time() - processor, "loss": loss, "error": error}
+        answer = {
+            "seconds": seconds,
+            "processor_seconds": time.process_time() - processor,
+            "loss": loss,
+            "error": error,
+        }
         print(json.dumps(answer | parts), file=answers, flush=True)
     return 0
 
@@ -524,7 +535,7 @@ def measure(kinds: Sequence[str], ways: Sequence[str] = WAYS, *, repeats: int = 
             row = table_row(kind, [run for run in runs if run["kind"] == kind])
             print(_line(_cells(row, ways)), flush=True)
             if os.environ.get("ZOO_PARTS"):
-                for run in runs[-len(ways):]:
+                for run in runs[-len(ways) :]:
                     print("   ", {k: round(v, 2) if isinstance(v, float) else v for k, v in run.items()}, flush=True)
     rows = [table_row(kind, [run for run in runs if run["kind"] == kind]) for kind in kinds]
     return {
@@ -555,7 +566,11 @@ def table_row(kind: str, runs: Sequence[Result]) -> Result:
 
 def _cells(row: Result, ways: Sequence[str]) -> list[str]:
     seconds = [f"{row['seconds'][way]:.2f}" if way in row["seconds"] else "-" for way in ways]
-    return [row["kind"], *seconds, *("-" if row[name] is None else f"{row[name]:.2f}" for name in ("speed", "beyond_best"))]
+    return [
+        row["kind"],
+        *seconds,
+        *("-" if row[name] is None else f"{row[name]:.2f}" for name in ("speed", "beyond_best")),
+    ]
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -11,13 +11,14 @@ import tensorflow as tf
 from support.compiled_fits import dense, sequential
 
 from tuner_app.compiled.context import FitContext
-from tuner_app.compiled.engine import XLA_MINIMUM_STEPS, wants_xla
+from tuner_app.compiled.engine import XLA_MINIMUM_STEPS, XLA_STEPS, wants_xla
 from tuner_app.compiled.programs import ProgramCache
 from tuner_app.compiled.signature import configured, signature
 from tuner_app.compiled.validation import LARGE_BATCH, evaluation_batch_size
 from tuner_app.models.preprocessing import Standardization
 
 layers = keras.layers
+cpu_only = pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="the rule is one of CPUs")
 STEPS = XLA_MINIMUM_STEPS // 40
 
 
@@ -45,14 +46,45 @@ def test_the_work_of_all_planned_fits_decides() -> None:
 
 
 @pytest.mark.parametrize("build", [lambda: dense(Own()), standardizing], ids=["shares nothing", "adapts"])
-def test_a_model_whose_program_served_it_alone_counts_as_one_fit(build: Callable[[], keras.Model]) -> None:
-    assert not wants(build())
-    assert wants(build(), steps=4 * STEPS)
+def test_by_earlier_rules_a_model_whose_program_served_it_alone_counts_as_one_fit(
+    build: Callable[[], keras.Model],
+) -> None:
+    assert not wants(build(), engine_rule=2)
+    assert wants(build(), steps=4 * STEPS, engine_rule=2)
 
 
-def test_a_model_that_draws_random_numbers_keeps_to_what_keras_does() -> None:
-    assert not wants(dense(layers.Dropout(0.5), jit_compile=False))
-    assert wants(dense(layers.Dropout(0.5), jit_compile=True), steps=1)
+def test_a_model_that_standardises_is_one_of_many() -> None:
+    assert wants(standardizing())
+
+
+UNMEASURED = {
+    "the user's": Own,
+    "Keras's": layers.Softmax,
+    "within another": lambda: keras.Sequential([Own()]),
+}
+
+
+@cpu_only
+@pytest.mark.parametrize("layer", UNMEASURED.values(), ids=UNMEASURED.keys())
+def test_a_layer_that_was_never_measured_stays_with_the_plain_graph(layer: Callable[[], Any]) -> None:
+    assert not wants(dense(layer()), steps=100 * STEPS)
+    assert wants(dense(layer()), steps=100 * STEPS, engine_rule=2)
+
+
+@cpu_only
+def test_the_kind_of_model_says_how_much_work_is_enough() -> None:
+    recurrent = sequential(keras.Input((4, 2)), layers.Bidirectional(layers.LSTM(2)), layers.Dense(3))
+    least = {kind: steps for kinds, steps in XLA_STEPS for kind in kinds}
+    assert least[layers.RNN] < least[layers.Dense]
+    assert wants(recurrent, steps=least[layers.RNN], epochs=1, planned_fits=1)
+    assert not wants(recurrent, steps=least[layers.RNN] - 1, epochs=1, planned_fits=1)
+
+
+def test_recurrent_layers_draw_random_numbers_only_where_they_drop_something() -> None:
+    plain, dropping = (sequential(keras.Input((4, 2)), layers.LSTM(2, dropout=rate)) for rate in (0.0, 0.5))
+    assert wants(plain, steps=10 * STEPS)
+    assert not wants(plain, steps=10 * STEPS, engine_rule=2)
+    assert not wants(dropping, steps=10 * STEPS)
 
 
 CONVOLUTIONS = {
@@ -64,7 +96,7 @@ CONVOLUTIONS = {
 }
 
 
-@pytest.mark.skipif(bool(tf.config.list_physical_devices("GPU")), reason="the rule is one of CPUs")
+@cpu_only
 @pytest.mark.parametrize("build", CONVOLUTIONS.values(), ids=CONVOLUTIONS.keys())
 def test_convolutions_are_never_for_xla_unless_it_is_asked_for(build: Callable[[], keras.Model]) -> None:
     assert not wants(build(), steps=100 * STEPS)
@@ -72,8 +104,9 @@ def test_convolutions_are_never_for_xla_unless_it_is_asked_for(build: Callable[[
     assert wants(build(), engine_rule=1)  # as searches go on that were begun by that rule
 
 
-def test_a_model_that_standardises_is_validated_in_the_steps_that_it_always_was() -> None:
+def test_since_rule_3_a_model_that_standardises_is_validated_in_large_steps() -> None:
     model = standardizing()
     assert signature(model) is not None
-    assert evaluation_batch_size(model, 16, signature(model)) == 16
-    assert evaluation_batch_size(dense(), 16, signature(dense())) == LARGE_BATCH
+    assert evaluation_batch_size(model, 16, signature(model), rule=2) == 16
+    assert evaluation_batch_size(model, 16, signature(model), rule=3) == LARGE_BATCH
+    assert evaluation_batch_size(dense(), 16, signature(dense()), rule=1) == LARGE_BATCH

@@ -11,6 +11,7 @@ from support.compiled_fits import (
     sequential,
 )
 
+from tuner_app.compiled.context import ENGINE_RULE
 from tuner_app.compiled.signature import signature
 from tuner_app.compiled.validation import LARGE_BATCH, evaluation_batch_size, validates_after
 
@@ -32,7 +33,7 @@ def test_validation_takes_large_batches_only_where_that_changes_nothing(kind: st
 
 
 def validation_batch(model: keras.Model, batch_size: int) -> int:
-    return evaluation_batch_size(model, batch_size, signature(model))
+    return evaluation_batch_size(model, batch_size, signature(model), rule=ENGINE_RULE)
 
 
 def test_ignored_classes_and_metrics_of_whole_batches_forbid_large_batches() -> None:

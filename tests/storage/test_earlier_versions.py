@@ -132,6 +132,22 @@ def test_its_fits_go_on_by_the_engine_that_it_was_begun_with(
     assert json.loads(new.project.search_file.read_text())["asked"]["engine_rule"] == ENGINE_RULE == 3
 
 
+def test_the_second_rule_of_engines_is_known_by_its_records_alone(
+    make_tuner: Callable[..., Any], data: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = {"a": [1, 2], "b": [4]}
+    with monkeypatch.context() as patch:
+        patch.setattr("tuner_app.tuners.opening.ENGINE_RULE", 2)
+        begun = make_tuner(space, seed=0, fold_fitter=FakeFitter())
+        begun.search(*data, epochs=2)
+    search_id = json.loads(begun.project.search_file.read_text())["search_id"]
+    begun.project.search_file.unlink()
+    fitter = FakeFitter()
+    make_tuner(space, seed=0, fold_fitter=fitter).search(*data, epochs=2)
+    content = json.loads(begun.project.search_file.read_text())
+    assert (content["asked"]["engine_rule"], content["search_id"], fitter.tasks) == (2, search_id, [])
+
+
 def test_hyperparameters_that_its_fits_declared_are_kept(
     directory: Path, make_tuner: Callable[..., Any], data: Any
 ) -> None:

@@ -27,8 +27,9 @@ ENGINE_RULE = 3
 """The number of the rule by which `engine` chooses XLA or a plain graph.
 
 A search keeps the rule that it was begun with, since another engine gives other last digits. 1: by the amount of work
-alone. 2: convolutions never by XLA on a CPU. 3: plain graphs by TensorFlow's own executor, where an operation may use
-several threads; steps of a model's own that return dicts in dicts run as programs, too.
+alone. 2: convolutions never by XLA on a CPU. 3: by the amount of work that pays for the kind of model; models that
+adapt (`Standardization`) like all others that share their programs; plain graphs by TensorFlow's own executor, where
+an operation may use several threads; steps of a model's own that return dicts in dicts run as programs, too.
 """
 
 

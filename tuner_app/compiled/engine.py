@@ -7,6 +7,7 @@ last digits, and in what Dropout draws.
 from __future__ import annotations
 
 import functools
+import math
 
 import keras
 import tensorflow as tf
@@ -14,9 +15,10 @@ import tensorflow as tf
 from tuner_app.compiled import private
 from tuner_app.compiled.context import FitContext
 from tuner_app.compiled.signature import adapts
+from tuner_app.models.preprocessing import Standardization
 from tuner_app.process.devices import intra_op_threads
 
-# XLA pays its compilation (about a second) back over this many training steps; below, a plain graph is quicker.
+# Rules 1 and 2: XLA pays its compilation (about a second) back over this many training steps.
 XLA_MINIMUM_STEPS = 4_000
 
 _CONVOLUTIONS = (
@@ -26,6 +28,17 @@ _CONVOLUTIONS = (
     *(keras.layers.SeparableConv1D, keras.layers.SeparableConv2D),
     *(keras.layers.ConvLSTM1D, keras.layers.ConvLSTM2D, keras.layers.ConvLSTM3D),
 )
+_PLAIN = (
+    *(keras.layers.InputLayer, keras.layers.Dense, keras.layers.Activation, keras.layers.Flatten),
+    *(keras.layers.Reshape, keras.layers.Rescaling, keras.layers.Concatenate, keras.layers.Add),
+    *(keras.layers.BatchNormalization, keras.layers.LayerNormalization, keras.layers.ReLU, keras.layers.LeakyReLU),
+    Standardization,
+)
+_CELLS = (keras.layers.SimpleRNNCell, keras.layers.GRUCell, keras.layers.LSTMCell)
+_RECURRENT = (*_CELLS, keras.layers.RNN, keras.layers.StackedRNNCells, keras.layers.Bidirectional)
+# Rule 3, on a CPU: the training steps, of all fits that share them, over which XLA pays its compilation back, by the
+# first row that a layer of the model stands in. A model with a layer that stands in none trains by a plain graph.
+XLA_STEPS: tuple[tuple[tuple[type, ...], int], ...] = ((_RECURRENT, 1_500), (_PLAIN, 4_000))
 
 
 def wants_xla(
@@ -44,16 +57,16 @@ def wants_xla(
         return False
     if context.jit_compile is not None:
         return context.jit_compile
-    if context.engine_rule >= 2 and _has_convolutions(model) and not _has_gpu():
+    rule = context.engine_rule
+    if rule >= 2 and not _has_gpu() and _has(model, _CONVOLUTIONS):
         # XLA's convolutions on a CPU are an order of magnitude slower than TensorFlow's own (oneDNN, Eigen).
         return False
-    if _draws_random_numbers(model):
+    if _draws_random_numbers(model, rule):
         # XLA draws other random numbers (Dropout) than a plain graph does: keep to what Model.fit would do.
         return bool(model.jit_compile)
-    # A model that adapts counts as one fit, though it may share its program: it did so when none could share, and
-    # another engine would change the last digits of searches that were begun then.
-    fits = context.planned_fits if architecture is not None and not adapts(model) else 1
-    enough = steps_per_epoch * max(epochs, 1) * fits >= XLA_MINIMUM_STEPS
+    fits = context.planned_fits if shares_by(rule, model, architecture) else 1
+    least = XLA_MINIMUM_STEPS if rule < 3 or _has_gpu() else _least_steps(model)
+    enough = steps_per_epoch * max(epochs, 1) * fits >= least
     return enough and all(layer.supports_jit for layer in private.layers_of(model, include_self=True))
 
 
@@ -68,9 +81,31 @@ def runs_in_one_thread(context: FitContext) -> bool:
     return context.engine_rule < 3 or intra_op_threads() == 1
 
 
-def _has_convolutions(model: keras.Model) -> bool:
-    """Whether a layer convolves, those within layers and models included."""
-    return any(isinstance(layer, _CONVOLUTIONS) for layer in private.layers_of(model))
+def shares_by(rule: int, model: keras.Model, architecture: str | None) -> bool:
+    """Whether a model counts as one of many fits of its architecture, whose validation may take larger steps, too.
+
+    Before rule 3 a model that adapts did not, though it shared its program: it did so when none could share, and other
+    engines or steps would change the last digits of searches that were begun then.
+
+    Args:
+        rule: The number of the rule by which engines are chosen.
+        model: The model.
+        architecture: Its signature; None where its program is its own.
+    """
+    return architecture is not None and (rule >= 3 or not adapts(model))
+
+
+def _least_steps(model: keras.Model) -> float:
+    """From how many training steps on XLA is quicker for a kind of model on a CPU; infinite where it never is."""
+    layers = [layer for layer in private.layers_of(model) if not isinstance(layer, keras.Model)]
+    if not all(any(isinstance(layer, kinds) for kinds, _ in XLA_STEPS) for layer in layers):
+        return math.inf
+    return next((steps for kinds, steps in XLA_STEPS if any(isinstance(layer, kinds) for layer in layers)), math.inf)
+
+
+def _has(model: keras.Model, kinds: tuple[type, ...]) -> bool:
+    """Whether a layer is of some kinds, those within layers and models included."""
+    return any(isinstance(layer, kinds) for layer in private.layers_of(model))
 
 
 @functools.cache
@@ -78,6 +113,14 @@ def _has_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def _draws_random_numbers(model: keras.Model) -> bool:
-    """Whether layers keep the state of a random generator: that is no weight."""
-    return len(model.variables) > len(model.weights)
+def _draws_random_numbers(model: keras.Model, rule: int) -> bool:
+    """Whether layers keep the state of a random generator, which is no weight, and use it."""
+    states = len(model.variables) - len(model.weights)
+    if rule >= 3:
+        # The cells of recurrent layers have one (Keras 3.15) whether they drop anything or not.
+        states -= sum(_is_idle_cell(layer) for layer in private.layers_of(model))
+    return states > 0
+
+
+def _is_idle_cell(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, _CELLS) and not layer.dropout and not layer.recurrent_dropout

@@ -108,7 +108,7 @@ def predict_classes(model: keras.Model, context: FitContext, x: Any) -> Any:
     options = context.program_options or {
         "specs": data.specs,
         "batch_size": 0,
-        "evaluation_batch_size": evaluation_batch_size(model, 32, architecture),
+        "evaluation_batch_size": evaluation_batch_size(model, 32, architecture, rule=context.engine_rule),
         "xla": False,
     }
     try:

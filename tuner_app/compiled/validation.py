@@ -13,7 +13,8 @@ import keras
 import numpy as np
 
 from tuner_app.compiled import private
-from tuner_app.compiled.signature import adapts, compiled_parts
+from tuner_app.compiled.engine import shares_by
+from tuner_app.compiled.signature import compiled_parts
 
 # Validation in steps of this many rows, where the size of the step cannot change the result ...
 LARGE_BATCH = 1024
@@ -46,16 +47,16 @@ _ROW_LOSSES = frozenset(
 _BATCH_LOSSES = ("dice", "tversky", "circle", "ctc")
 
 
-def evaluation_batch_size(model: keras.Model, batch_size: int, architecture: str | None) -> int:
+def evaluation_batch_size(model: keras.Model, batch_size: int, architecture: str | None, *, rule: int) -> int:
     """Rows per validation step: many, where that changes neither the result nor the order of memory's size.
 
     Args:
         model: A built and compiled model.
         batch_size: The rows of a training step.
         architecture: The model's signature; a model without one may do anything with a batch.
+        rule: The number of the rule by which engines are chosen, see `engine.shares_by`.
     """
-    # A model that adapts keeps the steps, and so the last digits, of the time when it had no signature.
-    if architecture is None or adapts(model) or not _any_batch_size_scores_alike(model):
+    if not shares_by(rule, model, architecture) or not _any_batch_size_scores_alike(model):
         return batch_size
     return max(batch_size, min(LARGE_BATCH, _LARGE_OUTPUTS // max(1, _outputs_per_row(model))))
 

@@ -186,12 +186,17 @@ class _Opening:
                 self.threads = 1
 
     def _take_engine_of_earlier_versions(self) -> None:
-        """Where `search.json` is lost, the records tell whether they were made before there was a second rule."""
-        if self.earlier is None:
-            owners, identity = journal.owners(self.project), self._identity()
-            first = set(description.search_ids({**identity, "engine_rule": 1}))
-            if not owners.isdisjoint(first) and owners.isdisjoint({*description.search_ids(identity)} - first):
-                self.engine_rule = 1
+        """Where `search.json` is lost, the records tell by which rule they were made."""
+        if self.earlier is not None:
+            return
+        owners, identity = journal.owners(self.project), self._identity()
+        current = set(description.search_ids(identity))
+        for rule in range(ENGINE_RULE - 1, 0, -1):
+            ids = set(description.search_ids({**identity, "engine_rule": rule}))
+            # Some ids leave the rule out: those of the versions that had only the first.
+            if not owners.isdisjoint(ids if rule == 1 else ids - current) and owners.isdisjoint(current - ids):
+                self.engine_rule = rule
+                return
 
     def _take_kept_folds(self) -> None:
         """Take the folds of the first run in place of those that the splitter has drawn now."""
