@@ -336,7 +336,7 @@ def test_bad_arguments_are_refused(capsys: pytest.CaptureFixture[str], arguments
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("name", ["command", "start", "digits", "overhead", "memory"])
+@pytest.mark.parametrize("name", ["command", "start", "digits", "overhead", "memory", "zoo"])
 def test_a_case_runs_from_the_command_line(name: str, tmp_path: pathlib.Path) -> None:
     case = CASES[name]
     contenders = case.contenders if isinstance(case, Case) else ()
