@@ -182,6 +182,9 @@ STEPS: dict[str, Callable[[Any], Any]] = {
     "an import": lambda model: own_code.imported(),
     "a module that is handed on": lambda model: getattr(np, "random").normal(),  # noqa: B009
     "a module in a tuple": lambda model: own_code.EVERYTHING[1].random(),
+    "an initializer without a seed": lambda model: keras.initializers.RandomNormal()((1,))[0],
+    "an initializer by its name": lambda model: keras.initializers.get("normal")((1,))[0],
+    "a file that TensorFlow looks for": lambda model: float(tf.io.gfile.exists("x")),
     "memory as it is": lambda model: np.sum(np.empty(3)),
     "a file": lambda model: len(open("x").read()),  # noqa: SIM115
     "an identity": lambda model: id(model),

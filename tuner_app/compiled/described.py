@@ -246,7 +246,7 @@ class Description:
             self._passed_over.add(name)
             return True
         # They decide what variables start with, unless the user's code calls one in a step.
-        if isinstance(attribute, keras.initializers.Initializer) and known_name(type(attribute)) is not None:
+        if isinstance(attribute, keras.initializers.Initializer) and package_of(type(attribute)) == KERAS:
             self._passed_over.add(name)
             return True
         if kind is keras.random.SeedGenerator and name == "backend":

@@ -24,8 +24,12 @@ _KNOWN_PACKAGES = frozenset(
     {KERAS, TENSORFLOW, OWN, "builtins", "numpy", "math", "cmath", "operator", "functools", "itertools"}
     | {"collections", "abc", "typing", "_operator", "_functools", "_collections", "_abc"}
 )
-_REFUSED_MODULES = ("numpy.random", "tensorflow._api.v2.random.experimental")
-# They read a disk, memory as it happens to be, or values that a trace does not show; or they call Python at each run.
+_REFUSED_MODULES = (
+    *("numpy.random", "keras.src.legacy"),
+    "keras.src.initializers",  # One without a seed draws it from Python's random numbers.
+    *("tensorflow.python.lib.io", "tensorflow.python.data", "tensorflow.python.saved_model"),
+)
+# They read a disk, memory as it happens to be, or what a trace does not show; or they call Python at each run.
 _REFUSED_FUNCTIONS = frozenset(
     {
         "init_scope",
@@ -39,6 +43,7 @@ _REFUSED_FUNCTIONS = frozenset(
     }
     | {"empty", "empty_like", "load", "loadtxt", "genfromtxt", "fromfile", "fromstring", "memmap"}
     | {"load_model", "load_weights", "load_img", "load_data", "get_file", "read_file"}
+    | {"make_default_seed", "get_custom_objects", "get_registered_object"}
 )
 _KNOWN_BUILTINS = frozenset(
     {"abs", "all", "any", "bool", "callable", "complex", "dict", "divmod", "enumerate", "filter", "float", "frozenset"}
