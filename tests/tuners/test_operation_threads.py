@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import keras_tuner
 import numpy as np
 import pytest
 from sklearn.model_selection import KFold, LeaveOneOut, ShuffleSplit
+from support.fakes import FakeFitter
 
 from tuner_app.execution import threads
 from tuner_app.folds.splits import number_of_splits
@@ -156,3 +158,22 @@ def test_one_split_takes_all_cores_with_the_same_numbers_for_any_number_of_jobs(
     record.unlink()
     assert search(tmp_path, cores=2, project="jobs_1", jobs=1) == alone
     assert record.exists()
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_where_tensorflow_has_other_threads_a_search_keeps_its_own_and_says_so(
+    make_tuner: Callable[..., Any], data: Any, caplog: pytest.LogCaptureFixture, lost: bool
+) -> None:
+    first = make_tuner()
+    first.devices = {"intra_op_threads": 1, "inter_op_threads": 0, "gpus": 0}
+    first.search(*data)
+    assert "for an operation" not in caplog.text
+    if lost:
+        first.project.search_file.unlink()
+    fitter = FakeFitter()
+    second = make_tuner(fold_fitter=fitter)
+    second.devices = {**first.devices, "intra_op_threads": 7}
+    second.search(*data)
+    assert fitter.tasks == []
+    assert json.loads(second.project.search_file.read_text())["asked"]["intra_op_threads"] == 1
+    assert "was begun with 1 thread for an operation, and TensorFlow has been started with 7" in caplog.text
