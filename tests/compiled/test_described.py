@@ -55,8 +55,10 @@ def patched(factor: float) -> keras.Model:
 
 def wired(swapped: bool) -> keras.Model:
     inputs = keras.Input((4,))
-    left, right = layers.Dense(3)(inputs), Scaled()(inputs)[:, :3]
-    outputs = layers.Subtract()([right, left] if swapped else [left, right])
+    # One after the other, so that the order of the layers is the same.
+    first = layers.Dense(4)(inputs)
+    second = Scaled()(first)
+    outputs = layers.Subtract()([second, first] if swapped else [first, second])
     return compiled(OwnStep(inputs, outputs))
 
 

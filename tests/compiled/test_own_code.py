@@ -18,6 +18,7 @@ from tuner_app.compiled import model_fit, signature
 from tuner_app.compiled.building import build_lock
 from tuner_app.compiled.context import ENGINE_RULE, FitContext
 from tuner_app.compiled.programs import ProgramCache
+from tuner_app.compiled.traced import NotTransferableError
 
 layers, ops = keras.layers, keras.ops
 
@@ -165,6 +166,20 @@ def test_what_a_trace_changes_or_draws_is_each_models_own(kind: str, alone: Call
     expected = alone(UNSHARED[kind], ProgramCache())
     for result in results:
         assert_equal(result, expected)
+
+
+def test_a_model_that_has_changed_since_it_was_described_traces_for_nobody_else() -> None:
+    def build(factor: float) -> keras.Model:
+        return make(Scaled(factor))
+
+    specs = (tf.TensorSpec((None, 4)), tf.TensorSpec((None, 3)), None)
+    architecture, model = in_new_thread(lambda: signature.signature(build(1.0))), in_new_thread(lambda: build(1.0))
+    program = ProgramCache().program(architecture, specs, batch_size=8, evaluation_batch_size=8, xla=False)
+    model.layers[1].factor = 2.0
+    with pytest.raises(NotTransferableError):
+        program.function("loop", model)
+    model.layers[1].factor = 1.0
+    program.function("loop", model)
 
 
 def test_an_attribute_that_a_callback_sets_before_the_first_step_counts() -> None:
