@@ -6,6 +6,7 @@ import dataclasses
 import pickle
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,21 @@ def without_clock(result: FoldResult) -> FoldResult:
 
 def built(hp: Any) -> keras.Model:
     return small(hp.Choice("units", [2, 3]))
+
+
+def test_fits_on_a_large_array_hold_one_copy_of_it_and_none_of_their_rows() -> None:
+    rows, columns = 2_000, 2_500  # 20 MB of float32
+    data = (np.ones((rows, columns), np.float32), np.arange(rows) % 2)
+    fold, refit = tasks_of(data)
+    fitter = fitter_of(data, DenseHyperModel((columns,), 2))
+    tracemalloc.start()  # NumPy's arrays, the memory of the one tensor among them; not what is within TensorFlow
+    try:
+        for task in (fold, refit):
+            fitter(task)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 1.0 < peak / data[0].nbytes < 1.4
 
 
 @pytest.mark.slow

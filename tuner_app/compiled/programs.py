@@ -20,7 +20,10 @@ class ProgramCache:
     """The programs of a search, the least recently used dropped first; its methods may be called from any thread.
 
     Args:
-        limit: How many programs are kept. Bounds the memory, however many candidates there are.
+        limit: How many programs are kept. Bounds the memory, however many candidates there are, but for what TensorFlow
+            2.21 itself never gives back of an XLA function: its body with a stack trace for each operation
+            (`GetBodyAndConstantsAndResources` instantiates and does not release it) and its executable (a device's
+            cache of them has no end), 7 MB for a small model; of a plain graph half a megabyte.
 
     Attributes:
         compiled: How many programs were made.
