@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import types
 from pathlib import Path
 from typing import Any
 
@@ -117,4 +118,15 @@ def test_gradients_of_a_models_graphs_are_forgotten_and_others_kept() -> None:
     private.forget_gradients_of(model)
     assert registered() == before + 1
     private.forget_gradients_of(other)
+    assert registered() == before
+
+
+def test_a_variable_without_a_handle_keeps_no_gradient_from_being_forgotten() -> None:
+    model, before = dense(), registered()
+    tf.function(lambda x: twice(model(x))).get_concrete_function(tf.TensorSpec((None, 6)))
+
+    class Described:
+        variables = (types.SimpleNamespace(value=tf.zeros(())), *model.variables)
+
+    private.forget_gradients_of(Described())
     assert registered() == before

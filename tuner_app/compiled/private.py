@@ -59,8 +59,16 @@ def forget_gradients_of(model: keras.Model) -> None:
 
     Any thread may call it while others trace: it leaves alone whatever holds none of the model's variables.
     """
-    handles = {id(variable.value.handle) for variable in model.variables}
+    handles = {id(_handle_of(variable)) for variable in model.variables} - {id(None)}
     _forget_gradients(lambda graph: any(id(tensor) in handles for tensor in graph.external_captures))
+
+
+def _handle_of(variable: Any) -> Any:
+    """What graphs capture of a variable; None for one without a value yet, and for one of several replicas."""
+    try:
+        return variable.value.handle
+    except (AttributeError, ValueError):
+        return None
 
 
 def _forget_gradients(is_over: Callable[[FuncGraph], bool]) -> None:
