@@ -19,7 +19,8 @@ def threads_of_an_operation(fits: int | None, cores: int) -> int:
 
     With as many fits as cores, one is best: each core has a fit of its own (measured by `benchmarks/threads.py` on two
     cores, two fits side by side: with two threads an operation, 1.45 times the processor seconds at 32 nodes, and at
-    512 neither better nor worse). A fit that is alone uses one core then (two threads: 0.55 to 0.7 of the time).
+    512 neither better nor worse). A fit that is alone uses one core then: with two threads it takes about half to two
+    thirds of the time.
 
     Args:
         fits: How many fits the search has at least; None where they are many, or not known.
