@@ -18,7 +18,7 @@ from typing import Any
 
 import tables
 from cases.case import figure_text
-from cases.scripts import memory_table
+from cases.scripts import alone_table, memory_table
 from comparison import OURS
 from machine import RESULTS
 from workloads import ROOT
@@ -121,6 +121,14 @@ def zoo(report: Report) -> tuple[str, str]:
     return caption, tables.grid(columns, report["table"])
 
 
+def alone(report: Report) -> tuple[str, str]:
+    caption = (
+        "**One fit alone** (`make bench ARGS=alone`; one candidate, one split, 3 epochs): `model.fit` has all cores, and "
+        "so has this package, since there are fewer fits than cores."
+    )
+    return caption, alone_table(report)
+
+
 def digits(report: Report) -> tuple[str, str]:
     caption = (
         "**The digits** (`make bench ARGS=digits`; 1,797 rows, 45 fits), where compiling and overhead dominate; "
@@ -175,6 +183,7 @@ WRITERS: dict[str, Callable[[Report], tuple[str, str]]] = {
     "command": command,
     "start": start,
     "zoo": zoo,
+    "alone": alone,
     "tutorial": tutorial,
     "digits": digits,
     "full": full,

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import pathlib
 import statistics
 import subprocess
 import sys
@@ -147,8 +148,13 @@ def compare_counts(rounds: int) -> None:
         print(f"| {name} | {one:.1f} | {two:.1f} | {two / one:.2f} |")
 
 
-def compare_alone(rounds: int) -> None:
-    """Print how fast a fit is that is alone, by seconds and by processor seconds: above 1, faster than `model.fit`."""
+def compare_alone(rounds: int) -> dict[str, Any]:
+    """Print how fast a fit is that is alone: above 1, faster than `model.fit`.
+
+    Returns:
+        A report for JSON: a row for each model and way, with medians in seconds.
+    """
+    rows = []
     print("| model | way | s | processor s | speed to model.fit | by round |\n| --- | --- | --- | --- | --- | --- |")
     for kind in ALONE_ROWS:
         runs: dict[str, list[dict[str, float]]] = {way: [] for way in ALONE_WAYS}
@@ -161,8 +167,11 @@ def compare_alone(rounds: int) -> None:
             seconds, processor = (
                 statistics.median(run[name] for run in runs[way]) for name in ("seconds", "processor")
             )
+            speed = statistics.median(ratios)
+            rows.append({"kind": kind, "way": way, "seconds": seconds, "processor_seconds": processor, "speed": speed})
             each = " ".join(f"{ratio:.2f}" for ratio in ratios)
-            print(f"| {kind} | {way} | {seconds:.1f} | {processor:.1f} | {statistics.median(ratios):.2f} | {each} |")
+            print(f"| {kind} | {way} | {seconds:.1f} | {processor:.1f} | {speed:.2f} | {each} |", flush=True)
+    return {"table": rows}
 
 
 def _in_a_process(*options: str) -> dict[str, float]:
@@ -176,6 +185,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="threads.py", description="Compare the thread counts of an operation.")
     parser.add_argument("case", choices=("counts", "alone"), nargs="?", default="counts", help="default: counts")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each (default: 3)")
+    parser.add_argument("--json", type=pathlib.Path, help="where the report of `alone` is written")
     parser.add_argument("--threads", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--kind", choices=tuple(ALONE_ROWS), help=argparse.SUPPRESS)
     parser.add_argument("--way", choices=ALONE_WAYS, help=argparse.SUPPRESS)
@@ -184,8 +194,12 @@ def main() -> int:
         print(json.dumps(measure_counts(arguments.threads)))
     elif arguments.kind:
         print(json.dumps(measure_alone(arguments.kind, arguments.way)))
+    elif arguments.case == "counts":
+        compare_counts(arguments.rounds)
     else:
-        (compare_counts if arguments.case == "counts" else compare_alone)(arguments.rounds)
+        report = compare_alone(arguments.rounds)
+        if arguments.json:
+            arguments.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from cases.case import Case
 from cases.command import COMMAND
-from cases.scripts import MEMORY, ZOO, Script
+from cases.scripts import ALONE, MEMORY, ZOO, Script
 from cases.side_by_side import DIGITS, FULL, OVERHEAD, TUTORIAL
 from cases.start import START
 
-_CASES = (COMMAND, START, ZOO, DIGITS, TUTORIAL, OVERHEAD, MEMORY, FULL)
+_CASES = (COMMAND, START, ZOO, ALONE, DIGITS, TUTORIAL, OVERHEAD, MEMORY, FULL)
 CASES: dict[str, Case | Script] = {case.name: case for case in _CASES}

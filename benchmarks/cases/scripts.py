@@ -120,6 +120,27 @@ def zoo_table(report: Report) -> str:
     return tables.grid(columns, report["table"])
 
 
+def alone_figures(report: Report) -> list[Figure]:
+    """How a fit that is alone stands against `model.fit`, which has all cores."""
+    return [
+        at_least(f"model.fit / one fit alone ({row['kind']})", row["speed"], 0.95)
+        for row in report["table"]
+        if row["way"] == "this package"
+    ]
+
+
+def alone_table(report: Report) -> str:
+    """Seconds of a fit that is alone, by model and way."""
+    columns: tuple[tables.Column, ...] = (
+        ("model", lambda row: row["kind"]),
+        ("by", lambda row: row["way"]),
+        ("seconds", tables.value("seconds", ".1f")),
+        ("processor seconds", tables.value("processor_seconds", ".1f")),
+        ("`model.fit` / this", tables.value("speed")),
+    )
+    return tables.grid(columns, report["table"])
+
+
 def memory_figures(report: Report) -> list[Figure]:
     """Copies of the data at the peak, and what an architecture leaves behind."""
     # A fit of the user's gets arrays of its own to write to: the two that run at a time hold the data once more each.
@@ -147,3 +168,10 @@ def memory_table(report: Report) -> str:
 
 ZOO = Script(name="zoo", command=("zoo.py",), quick=("tiny_data",), figures=zoo_figures, table=zoo_table)
 MEMORY = Script(name="memory", command=("memory.py",), quick=("--quick",), figures=memory_figures, table=memory_table)
+ALONE = Script(
+    name="alone",
+    command=("threads.py", "alone"),
+    quick=("--rounds", "1"),
+    figures=alone_figures,
+    table=alone_table,
+)
