@@ -123,8 +123,8 @@ def zoo(report: Report) -> tuple[str, str]:
 
 def alone(report: Report) -> tuple[str, str]:
     caption = (
-        "**One fit alone** (`make bench ARGS=alone`; one candidate, one split, 3 epochs): `model.fit` has all cores, and "
-        "so has this package, since there are fewer fits than cores."
+        "**One fit alone** (`make bench ARGS=alone`; one candidate, one split, 3 epochs): `model.fit` has all cores, "
+        "and so has this package, since there are fewer fits than cores."
     )
     return caption, alone_table(report)
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from support.compiled_fits import dense, sequential
 
 from tuner_app.compiled.context import FitContext
-from tuner_app.compiled.engine import XLA_MINIMUM_STEPS, XLA_STEPS, wants_xla
+from tuner_app.compiled.engine import XLA_MINIMUM_STEPS, wants_xla
 from tuner_app.compiled.programs import ProgramCache
 from tuner_app.compiled.signature import configured, signature
 from tuner_app.compiled.validation import LARGE_BATCH, evaluation_batch_size
@@ -34,12 +34,14 @@ class Own(layers.Layer):
 def wants(model: keras.Model, *, steps: int = STEPS, epochs: int = 10, **context: Any) -> bool:
     options: dict[str, Any] = {"planned_fits": 4, **context}
     made = FitContext(seed=0, cache=ProgramCache(), **options)
-    return wants_xla(model, made, configured(signature(model)), steps_per_epoch=steps, epochs=epochs)
+    return wants_xla(model, made, configured(signature(model)), steps_per_epoch=steps, epochs=epochs, batch_size=32)
 
 
 def test_the_work_of_all_planned_fits_decides() -> None:
-    assert wants(dense())
-    assert not wants(dense(), planned_fits=3)
+    assert wants(dense(), engine_rule=2)
+    assert not wants(dense(), planned_fits=3, engine_rule=2)
+    assert wants(dense(), planned_fits=40)
+    assert not wants(dense(), planned_fits=4)
     assert not wants(dense(), steps=0)
     assert wants(dense(), steps=1, jit_compile=True)
     assert not wants(dense(), jit_compile=False)
@@ -54,12 +56,13 @@ def test_by_earlier_rules_a_model_whose_program_served_it_alone_counts_as_one_fi
 
 
 def test_a_model_that_standardises_is_one_of_many() -> None:
-    assert wants(standardizing())
+    assert wants(standardizing(), planned_fits=40)
+    assert not wants(standardizing(), planned_fits=1)
 
 
 UNMEASURED = {
     "the user's": Own,
-    "Keras's": layers.Softmax,
+    "Keras's": lambda: layers.ELU(),
     "within another": lambda: keras.Sequential([Own()]),
 }
 
@@ -69,15 +72,6 @@ UNMEASURED = {
 def test_a_layer_that_was_never_measured_stays_with_the_plain_graph(layer: Callable[[], Any]) -> None:
     assert not wants(dense(layer()), steps=100 * STEPS)
     assert wants(dense(layer()), steps=100 * STEPS, engine_rule=2)
-
-
-@cpu_only
-def test_the_kind_of_model_says_how_much_work_is_enough() -> None:
-    recurrent = sequential(keras.Input((4, 2)), layers.Bidirectional(layers.LSTM(2)), layers.Dense(3))
-    least = {kind: steps for kinds, steps in XLA_STEPS for kind in kinds}
-    assert least[layers.RNN] < least[layers.Dense]
-    assert wants(recurrent, steps=least[layers.RNN], epochs=1, planned_fits=1)
-    assert not wants(recurrent, steps=least[layers.RNN] - 1, epochs=1, planned_fits=1)
 
 
 def test_recurrent_layers_draw_random_numbers_only_where_they_drop_something() -> None:

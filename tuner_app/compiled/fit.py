@@ -143,7 +143,12 @@ class CompiledFit:
             "evaluation_batch_size": int(validation_batch_size)
             if validation_batch_size
             else evaluation_batch_size(model, self._batch_size, architecture, rule=context.engine_rule),
-            "xla": wants_xla(model, context, architecture, steps_per_epoch=steps, epochs=self._epochs),
+            "xla": wants_xla(
+                *(model, context, architecture),
+                steps_per_epoch=steps,
+                epochs=self._epochs,
+                batch_size=self._batch_size,
+            ),
             "one_thread": runs_in_one_thread(context),
             "nested_logs": context.engine_rule >= 3,
         }
