@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
@@ -20,14 +21,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 HERE = pathlib.Path(__file__).resolve().parent
-FOLDS = 3
+FOLDS = 2
 LEARNING_RATES = (0.001, 0.002)
 # The ways to train, in the order of the table.
 MODEL_FIT, SCIKERAS, GRAPH, XLA, DEFAULT = WAYS = ("model.fit", "scikeras", "graph", "xla", "default")
+# A way that takes so few seconds is run so often: one run of it tells little.
+SHORT_SECONDS, SHORT_REPEATS = 5.0, 3
 # What the records of our fits tell, summed over all that ran side by side.
 PARTS = ("fit_seconds", "score_seconds", "compile_seconds")
 
@@ -202,7 +205,7 @@ def measure(
     Args:
         kinds: Their names; empty for all.
         ways: The ways to train.
-        repeats: How often.
+        repeats: How often, at least: what is short runs more often.
         longer: So many times the epochs of each kind.
         parts: Whether each run's seconds by parts are printed, too.
 
@@ -217,11 +220,10 @@ def measure(
             workers[way] = Worker(way)
         print(_line(["kind", *ways, "fit / default", "default / best"]), flush=True)
         for kind in kinds or workers[ways[0]].kinds:
-            own = [
-                {"kind": kind, "way": way, "repeat": repeat, **workers[way].train(kind, longer)}
-                for repeat in range(repeats)
-                for way in ways
-            ]
+            own: list[Result] = []
+            for repeat, way in itertools.product(range(max(repeats, SHORT_REPEATS)), ways):
+                if repeat < repeats or _is_short(run["seconds"] for run in own if run["way"] == way):
+                    own.append({"kind": kind, "way": way, "repeat": repeat, **workers[way].train(kind, longer)})
             runs += own
             rows.append(table_row(kind, own))
             print(_line(_cells(rows[-1], ways)), *(_parts(run) for run in own if parts), sep="\n", flush=True)
@@ -229,6 +231,10 @@ def measure(
         for worker in workers.values():
             worker.end()
     return {"longer": longer, "table": rows, "runs": runs}
+
+
+def _is_short(seconds: Iterable[float]) -> bool:
+    return max(seconds, default=0.0) < SHORT_SECONDS
 
 
 def _parts(run: Result) -> str:

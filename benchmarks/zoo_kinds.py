@@ -212,20 +212,19 @@ PICTURES = arrays(3_000, 28, 28, 1)
 SERIES = arrays(6_000, 40, 8)
 
 KINDS: dict[str, Kind] = {
-    "dense_32": Kind(data=table(12_000, 784), build=dense(32), epochs=10),
+    "dense_32": Kind(data=table(12_000, 784), build=dense(32), epochs=6),
     "dense_512": Kind(data=table(12_000, 784), build=dense(512), epochs=4),
     "dense_2048": Kind(data=table(6_000, 784), build=dense(2_048), epochs=3),
-    "dense_6_deep": Kind(data=table(12_000, 784), build=dense(256, 6), epochs=4),
-    "dense_norm": Kind(data=table(12_000, 784), build=dense(128, 3, norm=True), epochs=5),
-    "dense_dropout": Kind(data=table(12_000, 784), build=dense(256, 2, dropout=0.3), epochs=5),
-    "dense_norm_dropout": Kind(data=table(12_000, 784), build=dense(128, 2, norm=True, dropout=0.3), epochs=5),
-    "wide_table": Kind(data=table(2_000, 10_000), build=dense(64, inputs=10_000), epochs=6),
-    "tiny_data": Kind(data=table(200, 20, 3), build=dense(32, 2, inputs=20, classes=3), epochs=30, batch_size=32),
+    "dense_6_deep": Kind(data=table(12_000, 784), build=dense(256, 6), epochs=3),
+    "dense_norm": Kind(data=table(12_000, 784), build=dense(128, 3, norm=True), epochs=4),
+    "dense_dropout": Kind(data=table(12_000, 784), build=dense(256, 2, dropout=0.3), epochs=4),
+    "wide_table": Kind(data=table(2_000, 10_000), build=dense(64, inputs=10_000), epochs=4),
+    "tiny_data": Kind(data=table(200, 20, 3), build=dense(32, 2, inputs=20, classes=3), epochs=20, batch_size=32),
     "large_data": Kind(data=table(200_000, 20, 3), build=dense(64, 2, inputs=20, classes=3), epochs=1),
     "batch_8": Kind(data=table(6_000, 50, 4), build=dense(64, 2, inputs=50, classes=4), epochs=4, batch_size=8),
-    "batch_512": Kind(data=table(30_000, 200, 4), build=dense(256, 2, inputs=200, classes=4), epochs=8, batch_size=512),
-    "many_steps": Kind(data=table(2_000, 30, 2), build=dense(16, inputs=30, classes=2), epochs=80, batch_size=16),
-    "standardized": Kind(data=table(20_000, 100), build=standardizing, epochs=6, standardizes=True),
+    "batch_512": Kind(data=table(30_000, 200, 4), build=dense(256, 2, inputs=200, classes=4), epochs=5, batch_size=512),
+    "many_steps": Kind(data=table(2_000, 30, 2), build=dense(16, inputs=30, classes=2), epochs=30, batch_size=16),
+    "standardized": Kind(data=table(20_000, 100), build=standardizing, epochs=5, standardizes=True),
     "cnn_2d": Kind(
         data=PICTURES,
         build=sequential(
@@ -270,7 +269,7 @@ KINDS: dict[str, Kind] = {
         ),
         epochs=4,
     ),
-    "cnn_residual": Kind(data=arrays(2_400, 16, 16, 3), build=residual, epochs=3),
+    "cnn_residual": Kind(data=arrays(800, 16, 16, 3), build=residual, epochs=3),
     "lstm": Kind(data=SERIES, build=sequential(lambda: layers.LSTM(32), inputs=(40, 8)), epochs=3),
     "lstm_stacked": Kind(
         data=arrays(3_000, 30, 8),
