@@ -57,7 +57,7 @@ class GridSearchCV(CVTuner, keras_tuner.GridSearch):
         verbose: 0 for no output, 1 for progress, 2 for more. Defaults to 1.
         observers: Who watches the search; None is progress on the screen and TensorBoard's files.
         compile_epochs: Whether an epoch runs as one program where that is possible. Defaults to True.
-        jit_compile: True or False forces or forbids XLA; None decides by the kind of model (convolutions
+        jit_compile: True or False forces or forbids XLA; None decides by the layers of the model (convolutions
             never by XLA on a CPU) and the amount of work. Defaults to None.
         keep_fold_models: Whether each fold's model is saved as `trial_*/fold_*.keras` (only its weights, as
             `fold_*.weights.h5`, where Keras cannot save it whole). Defaults to False.
