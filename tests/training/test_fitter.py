@@ -141,6 +141,22 @@ def test_a_fit_that_is_stopped_ends_after_the_running_epoch(make_tuner: Make, da
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize("number", [0, 1], ids=["fold", "refit"])
+def test_a_fit_that_is_stopped_leaves_no_file_open(make_tuner: Make, data: Data, tmp_path: Path, number: int) -> None:
+    files: list[Any] = []
+
+    class Logger(keras.callbacks.CSVLogger):
+        def on_train_begin(self, logs: Any = None) -> None:
+            super().on_train_begin(logs)
+            files.append(self.csv_file)
+
+    logger = Logger(str(tmp_path / "log.csv"))
+    fitter = fitter_of(data, make_tuner(built).hypermodel, fit_callbacks=[logger])
+    with pytest.raises(FoldStopped):
+        fitter(tasks_of(data)[number], lambda: True)
+    assert [file.closed for file in files] == [True]
+
+
 def test_what_a_fit_declares_is_in_its_record(make_tuner: Make, data: Data) -> None:
     class Late(keras_tuner.HyperModel):
         def build(self, hp: Any) -> keras.Model:

@@ -7,7 +7,10 @@ the tuner is called. What becomes of them in a refit is the business of `compile
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
+
+import keras
 
 from tuner_app.compiled.model_fit import FitContext
 from tuner_app.records.tasks import FoldTask
@@ -34,3 +37,17 @@ def fit_callbacks(task: FoldTask, copied: list[Any], context: FitContext, hooks:
     callbacks = context.stages.able(copied)
     context.paths.move(callbacks)
     return callbacks if hooks is None or task.is_refit else [*callbacks, *hooks.callbacks(task.trial_id)]
+
+
+def close_files(callbacks: Sequence[Any]) -> None:
+    """Close what a fit has left open that did not come to its end: Keras tells callbacks of no such thing.
+
+    Args:
+        callbacks: Those of the fit.
+    """
+    for callback in callbacks:
+        if isinstance(callback, keras.callbacks.CSVLogger):
+            # Keras 3.15 opens it when the training begins, which it may never have done.
+            file = getattr(callback, "csv_file", None)
+            if file is not None:
+                file.close()

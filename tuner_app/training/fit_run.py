@@ -19,7 +19,7 @@ from tuner_app.folds.rows import Rows
 from tuner_app.records.tasks import FoldTask, Index
 from tuner_app.training import copies, fit_checks, global_random
 from tuner_app.training.build import build_seeded
-from tuner_app.training.callbacks import fit_callbacks, own_folder
+from tuner_app.training.callbacks import close_files, fit_callbacks, own_folder
 from tuner_app.training.hyperparameters import RecordedHyperParameters
 from tuner_app.training.shared import SharedByFits
 from tuner_app.training.spec import FitSpec, has_own_fit
@@ -74,6 +74,7 @@ class FitRun:
             self._begin()
             yield
         finally:
+            close_files(self.callbacks)
             self._tell_what_copies_collected()
             if self.model is not None:
                 model_fit.detach(self.model)
