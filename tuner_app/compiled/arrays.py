@@ -45,7 +45,7 @@ def as_tensor(array: Any) -> Any:
     """
     plain = as_keras_array(array)
     try:
-        if plain.nbytes >= _LARGE_BYTES and plain.dtype.kind in "fiu" and not _has_gpu():
+        if plain.nbytes >= _LARGE_BYTES and plain.dtype.kind in "fiu" and not has_gpu():
             return _copied_once(plain)
         return tf.convert_to_tensor(plain)
     except (TypeError, ValueError, tf.errors.OpError) as error:
@@ -64,7 +64,8 @@ def _copied_once(array: Any) -> Any:
 
 
 @functools.cache
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
+    """Whether TensorFlow sees a GPU, which takes tensors and programs in place of the CPU."""
     return bool(tf.config.list_physical_devices("GPU"))
 
 

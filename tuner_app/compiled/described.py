@@ -61,7 +61,8 @@ _KEPT_BY_KERAS = frozenset(
 # These methods of a layer Keras wraps, and those of a model `model_fit.attach` replaces.
 _REPLACED = frozenset({"build", "quantize", "fit", "load_weights"})
 _SEEDS = frozenset({"seed", "_initial_seed", "_init_seed"})
-_UNDESCRIBED = (
+# Keras's own classes whose behaviour lies outside of their attributes and variables.
+UNDESCRIBED = (
     keras.layers.TFSMLayer,
     keras.layers.TorchModuleWrapper,
     keras.layers.JaxLayer,
@@ -287,7 +288,7 @@ def _check_object(value: Any, *, is_keras: bool) -> None:
     # What Keras's layers learn by `adapt` lies in constants and tables.
     learns = any(package_of(base) == KERAS and hasattr(base, "adapt") for base in kind.__mro__)
     is_other = isinstance(value, Standardization) and kind is not Standardization
-    if learns or is_other or isinstance(value, _UNDESCRIBED) or private.excludes_from_weight_decay(value):
+    if learns or is_other or isinstance(value, UNDESCRIBED) or private.excludes_from_weight_decay(value):
         raise UndescribedError(f"a {kind.__name__}")
 
 

@@ -6,12 +6,10 @@ last digits, and in what Dropout draws.
 
 from __future__ import annotations
 
-import functools
-
 import keras
-import tensorflow as tf
 
 from tuner_app.compiled import private
+from tuner_app.compiled.arrays import has_gpu
 from tuner_app.compiled.context import FitContext
 from tuner_app.compiled.savings import CELLS, pays_back
 from tuner_app.compiled.signature import adapts
@@ -53,14 +51,14 @@ def wants_xla(
     if context.jit_compile is not None:
         return context.jit_compile
     rule, steps = context.engine_rule, steps_per_epoch * max(epochs, 1)
-    if rule >= 2 and not _has_gpu() and _has(model, _CONVOLUTIONS):
+    if rule >= 2 and not has_gpu() and _has(model, _CONVOLUTIONS):
         # XLA's convolutions on a CPU are an order of magnitude slower than TensorFlow's own (oneDNN, Eigen).
         return False
     if _draws_random_numbers(model, rule):
         # XLA draws other random numbers (Dropout) than a plain graph does: keep to what Model.fit would do.
         return bool(model.jit_compile)
     steps *= context.planned_fits if shares_by(rule, model, architecture) else 1
-    enough = steps >= XLA_MINIMUM_STEPS if rule < 3 or _has_gpu() else pays_back(model, steps, batch_size)
+    enough = steps >= XLA_MINIMUM_STEPS if rule < 3 or has_gpu() else pays_back(model, steps, batch_size)
     return enough and all(layer.supports_jit for layer in private.layers_of(model, include_self=True))
 
 
@@ -92,11 +90,6 @@ def shares_by(rule: int, model: keras.Model, architecture: str | None) -> bool:
 def _has(model: keras.Model, kinds: tuple[type, ...]) -> bool:
     """Whether a layer is of some kinds, those within layers and models included."""
     return any(isinstance(layer, kinds) for layer in private.layers_of(model))
-
-
-@functools.cache
-def _has_gpu() -> bool:
-    return bool(tf.config.list_physical_devices("GPU"))
 
 
 def _draws_random_numbers(model: keras.Model, rule: int) -> bool:

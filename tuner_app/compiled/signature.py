@@ -18,7 +18,7 @@ from typing import Any
 import keras
 
 from tuner_app.compiled import LOGGER, private
-from tuner_app.compiled.described import words_of
+from tuner_app.compiled.described import UNDESCRIBED, words_of
 from tuner_app.compiled.lookups import UndescribedError
 from tuner_app.models.preprocessing import Standardization
 from tuner_app.process.packages import KERAS, package_of, package_of_module
@@ -30,15 +30,10 @@ logger = logging.getLogger(LOGGER)
 ATTACHED = ("fit", "load_weights")
 # Keras itself puts these into layers and models, in place of methods.
 _SET_BY_KERAS = ("build", "quantize", "loss")
-# Keras's own classes whose behaviour lies outside of their configuration and variables.
+# The signatures of models with code of the user's begin so.
 _OWN_CODE = "own code "
-_UNDESCRIBED = (
-    keras.layers.Lambda,
-    keras.layers.TFSMLayer,
-    keras.layers.TorchModuleWrapper,
-    keras.layers.JaxLayer,
-    keras.layers.FlaxLayer,
-)
+# Keras's own classes whose behaviour lies outside of their configuration; `described` can look into a Lambda.
+_UNDESCRIBED = (keras.layers.Lambda, *UNDESCRIBED)
 
 
 def signature(model: keras.Model) -> str | None:

@@ -59,8 +59,8 @@ def known_fits(candidates: int | None, cv: Any, executions: int) -> int | None:
     A space that only `build` declares is counted as one candidate on one split, and as many on several folds. To build
     a model in a forked process would tell, but a build may write files, and a fork of a process with threads may hang.
     So one guesses where the wrong guess costs least: whoever validates on one split has long fits, and too many threads
-    then cost 1.45 times the processor's seconds at 32 nodes and nothing at 512; whoever has folds has, nearly always, a
-    grid of more fits than cores.
+    then cost up to 1.5 times the processor's seconds, and at 512 nodes end sooner all the same; whoever has folds has,
+    nearly always, a grid of more fits than cores.
     """
     splits = number_of_splits(cv)
     if splits is None:
