@@ -26,7 +26,6 @@ def run_tuner_app_overhead(workload: OverheadWorkload, clock: Clock, *, folds: i
         from sklearn.model_selection import KFold
 
         from tuner_app import GridSearchCV
-        from tuner_app.records.results import FoldResult
 
     def build(hp: Any) -> Any:
         hp.Choice("a", list(range(workload.side)))
@@ -36,12 +35,7 @@ def run_tuner_app_overhead(workload: OverheadWorkload, clock: Clock, *, folds: i
         return model
 
     def fit(task: Any) -> Any:
-        return FoldResult(
-            trial_id=task.trial_id,
-            fold=task.fold,
-            execution=task.execution,
-            values=dict(task.values),
-            seed=task.seed,
+        return task.record(
             scores={"val_accuracy": fake_score(task.values)},
         )
 

@@ -83,12 +83,7 @@ def task(fold: int = 0, trial_id: str = "", **values: Any) -> FoldTask:
 
 def record(task: FoldTask, **changes: Any) -> FoldResult:
     """The record of a task, with times."""
-    return FoldResult(
-        trial_id=task.trial_id,
-        fold=task.fold,
-        execution=task.execution,
-        values=dict(task.values),
-        seed=task.seed,
+    return task.record(
         fit_seconds=0.5,
         score_seconds=0.1,
         **changes,

@@ -134,12 +134,7 @@ class Kept(ModelKeeper):
 def scored(task: FoldTask, is_stopped: IsStopped) -> FoldResult:
     """A fit whose score is the sum of the values, less a little per fold."""
     score = weigh(task.values, task.fold)
-    return FoldResult(
-        trial_id=task.trial_id,
-        fold=task.fold,
-        execution=task.execution,
-        values=dict(task.values),
-        seed=task.seed,
+    return task.record(
         history={"val_accuracy": [score]},
         final_epoch=1,
         fit_seconds=1.0,

@@ -65,12 +65,7 @@ class VirtualExecutor(Executor):
 
     def _record(self, one: _Running) -> FoldResult:
         task = one.task
-        return FoldResult(
-            trial_id=task.trial_id,
-            fold=task.fold,
-            execution=task.execution,
-            values=dict(task.values),
-            seed=task.seed,
+        return task.record(
             history={"val_accuracy": [self._score(task.values, task.fold)] * self.epochs},
             final_epoch=self.epochs,
             fit_seconds=one.end - one.began,

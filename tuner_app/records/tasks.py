@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tuner_app.records.refit_plan import RefitPlan
+from tuner_app.records.results import FoldResult
 
 Index = npt.NDArray[np.intp]
 
@@ -68,6 +69,15 @@ class FoldTask:
     budget: Budget = WHOLE
     plan: RefitPlan | None = None
     keep_weights: bool = False
+
+    def record(self, **fields: Any) -> FoldResult:
+        """The record of the task.
+
+        Args:
+            **fields: What came of it; a `seed` is that of the fit, where it is another than the task's.
+        """
+        whose = {"trial_id": self.trial_id, "fold": self.fold, "execution": self.execution}
+        return FoldResult(**{**whose, "values": dict(self.values), "seed": self.seed, **fields})
 
     @property
     def is_refit(self) -> bool:

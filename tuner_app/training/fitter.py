@@ -103,7 +103,7 @@ class FoldFitter:
             run.train()  # What it returns says nothing: there was no validation.
         self._models[task.trial_id] = run.model
         # On the clock, compiling included: what a user waited for.
-        return _record(task, task.seed, started, fit_seconds=time.perf_counter() - began)
+        return task.record(started=started, fit_seconds=time.perf_counter() - began)
 
     def _attempt(self, task: FoldTask, attempt: int, is_stopped: Callable[[], bool]) -> tuple[FoldResult, bool]:
         """The record, and whether it has failed in a way that another attempt may mend."""
@@ -127,8 +127,9 @@ class FoldFitter:
             fields["error"] = failures.own_traceback(error)
         fields["declared"] = declared_by_fit(run.hyperparameters, task.values, self.spec.asked_space)
         context = run.context
-        record = _record(
-            *(task, seed, started),
+        record = task.record(
+            seed=seed,
+            started=started,
             fit_seconds=seconds - context.score_seconds - context.compile_seconds,
             score_seconds=context.score_seconds,
             compile_seconds=context.compile_seconds,
@@ -141,15 +142,3 @@ class FoldFitter:
         if attempt == 0:
             return task.seed
         return fit_seed(self.spec.search_seed, task.values, task.fold, task.execution, attempt)
-
-
-def _record(task: FoldTask, seed: int, started: float, **fields: Any) -> FoldResult:
-    return FoldResult(
-        trial_id=task.trial_id,
-        fold=task.fold,
-        execution=task.execution,
-        values=dict(task.values),
-        seed=seed,
-        started=started,
-        **fields,
-    )
